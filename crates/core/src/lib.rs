@@ -1,0 +1,1 @@
+//! The rules of Koschei: states, priorities, architectures, configuration.

@@ -1,0 +1,1 @@
+//! Koschei's PostgreSQL database.

@@ -1,0 +1,1 @@
+//! Installs sets of RPM packages: libsolv's answers, faster.

@@ -1,0 +1,1 @@
+//! Client of Koji, the build system: XML-RPC, sessions, typed calls.

@@ -1,0 +1,1 @@
+//! A Koji hub and builders in miniature, for demonstrations and tests.

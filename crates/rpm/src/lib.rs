@@ -1,0 +1,1 @@
+//! RPM versions, relations and repository metadata.
