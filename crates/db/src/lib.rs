@@ -1,1 +1,24 @@
-//! Koschei's PostgreSQL database.
+//! Koschei's PostgreSQL database: everything that Koschei concluded, and every line of SQL.
+//!
+//! The schema starts from that of the original implementation (`schema/baseline.sql`), so that an existing installation
+//! can be taken over in place; our own migrations come on top ([`schema`]). Everything above this crate calls
+//! functions and gets structs; no SQL stands anywhere else.
+//!
+//! Where to look:
+//!
+//! * [`connect`] opens a pool; every connection works in UTC and carries the name of its service.
+//! * [`schema`] creates, upgrades and checks the schema.
+//! * [`entities`] has a struct per table and plain look-ups; the other modules each hold the statements of one concern.
+//! * [`locks`] has the advisory locks as guards; [`dependency_keys`] the packed install sets of builds.
+//! * [`cluster`] runs a private PostgreSQL for the demo and the tests, [`testing`] hands out fresh databases in it.
+//!
+//! Times are naive UTC timestamps in the tables and [`chrono::DateTime`]`<Utc>` here: select them with
+//! `AT TIME ZONE 'UTC'`; binding needs nothing, because the sessions' time zone is UTC.
+
+pub mod builds;
+pub mod entities;
+pub mod packages;
+pub mod pages;
+pub mod resolution;
+pub mod scheduling;
+pub mod statistics;

@@ -1,0 +1,1 @@
+//! Statements of the services about builds: new, finished, untagged, adopted.

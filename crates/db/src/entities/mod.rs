@@ -1,0 +1,1 @@
+//! A struct for each table, and plain look-ups.

@@ -1,0 +1,1 @@
+//! Statements of the services about packages: registering, tracking, blocking, priorities.

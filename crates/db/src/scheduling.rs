@@ -1,0 +1,1 @@
+//! Statements of the scheduler: current priorities and what is next.

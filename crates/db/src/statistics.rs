@@ -1,0 +1,1 @@
+//! The statistics tables, recomputed by polling.
