@@ -1,1 +1,3 @@
 //! The rules of Koschei: states, priorities, architectures, configuration.
+
+pub mod config;

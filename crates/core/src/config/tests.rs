@@ -1,0 +1,269 @@
+//! What `spec`-minded operators rely on: defaults, merging, messages, masking.
+
+use super::*;
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.to_owned(), text: text.to_owned() }
+}
+
+fn load(text: &str) -> Result<Loaded, ConfigError> {
+    parse(&[source("config.cfg", text)], [])
+}
+
+fn refused(text: &str) -> String {
+    load(text).expect_err("a mistake").to_string()
+}
+
+fn with_environment(variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    parse(&[], variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+}
+
+#[test]
+fn without_any_file_the_defaults_hold() {
+    let config = parse(&[], []).unwrap().config;
+    assert_eq!(config, Config::default());
+    assert_eq!(config.koji_config.max_builds, 30);
+    assert_eq!(config.koji_config.build_arches, ["i386", "x86_64", "armhfp"]);
+    assert_eq!(config.koji_config.task_timeout, 172_800);
+    assert_eq!(config.services.polling.interval, 1200.0);
+    assert_eq!(config.services.scheduler.interval, 3.0);
+    assert!(config.services.watcher.watchdog);
+    assert_eq!(config.priorities.newly_added, 3000);
+    assert_eq!(config.dependency.cache_l2_capacity, 100);
+    assert_eq!(config.directories.cachedir, "/var/cache/koschei");
+    assert_eq!(config.links.len(), 5);
+    assert_eq!(config.secondary_koji_config, None);
+}
+
+#[test]
+fn tables_merge_and_everything_else_is_replaced_by_the_later_file() {
+    let loaded = parse(
+        &[
+            source(
+                "a",
+                "plugins = ['pagure']\n[koji_config]\nmax_builds = 5\nbuild_arches = ['x86_64']\n",
+            ),
+            source("b", "plugins = ['fedmsg', 'repo_regen']\n[koji_config]\nmax_builds = 7\n"),
+        ],
+        [],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.koji_config.max_builds, 7);
+    assert_eq!(loaded.config.koji_config.build_arches, ["x86_64"]);
+    assert_eq!(loaded.config.plugins, [Plugin::Fedmsg, Plugin::RepoRegen]);
+    assert_eq!(loaded.config.koji_config.load_threshold, 0.5, "untouched keys keep their default");
+}
+
+#[test]
+fn setting_one_key_of_a_service_keeps_the_others() {
+    let services = load("[services.polling]\nmemory_limit = 1000\n").unwrap().config.services;
+    assert_eq!(services.polling.interval, 1200.0);
+    assert_eq!(services.polling.memory_limit, Some(1000));
+}
+
+#[test]
+fn free_form_tables_merge_too() {
+    let koji = load("[koji_config.session_opts]\ntimeout = 60\nkrb_rdns = false\n")
+        .unwrap()
+        .config
+        .koji_config;
+    assert_eq!(koji.session_opts.number("timeout"), Some(60.0));
+    assert_eq!(koji.session_opts.number("max_retries"), Some(1000.0));
+    assert_eq!(koji.session_opts.truth("krb_rdns"), Some(false));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_file_line_and_the_key_that_was_meant() {
+    assert_eq!(
+        refused("[koji_config]\n\nmax_bilds = 3\n"),
+        "config.cfg, line 3: there is no setting called koji_config.max_bilds \
+         (did you mean koji_config.max_builds?)"
+    );
+    assert_eq!(
+        refused("frobnicate = 1\n"),
+        "config.cfg, line 1: there is no setting called frobnicate"
+    );
+    assert_eq!(
+        refused("[koji]\nserver = 'x'\n"),
+        "config.cfg, line 1: there is no setting called koji"
+    );
+}
+
+#[test]
+fn a_wrong_type_is_named_and_its_value_is_not_repeated() {
+    assert_eq!(
+        refused("[koji_config]\nmax_builds = 'hunter2'\n"),
+        "config.cfg, line 2: koji_config.max_builds must be a whole number that is not negative, \
+         not text"
+    );
+    assert_eq!(
+        refused("koji_config = 3\n"),
+        "config.cfg, line 1: koji_config must be a table, not this whole number"
+    );
+    assert_eq!(
+        refused("[database_config]\nport = 70000\n"),
+        "config.cfg, line 2: database_config.port must be a whole number that is not negative; \
+         this whole number is outside that"
+    );
+    assert_eq!(
+        refused("plugins = [\n 'fedmsg',\n 'cofr']\n"),
+        "config.cfg, line 3: plugins.2 must be one of fedmsg, pagure, copr, repo_regen, osci"
+    );
+    assert_eq!(refused("[[links]]\nname = 'Elsewhere'\n"), "config.cfg, line 1: links.1 lacks url");
+}
+
+#[test]
+fn a_broken_file_is_named_with_the_line() {
+    let said = refused("[koji_config]\nserver = \n");
+    assert!(said.starts_with("config.cfg, line 2: "), "{said}");
+    let twice = refused("[koji_config]\nmax_builds = 1\nmax_builds = 2\n");
+    assert!(twice.starts_with("config.cfg, line 3: "), "{twice}");
+    assert!(!twice.contains('\n'), "one sentence: {twice}");
+}
+
+#[test]
+fn the_python_syntax_is_recognised() {
+    let said = refused("# vim: filetype=python\nconfig = {\n    \"koji_config\": {},\n}\n");
+    assert!(said.contains("Python syntax"), "{said}");
+}
+
+#[test]
+fn priorities_that_cannot_be_computed_are_refused_where_they_were_set() {
+    assert_eq!(
+        refused("[priorities]\nt1 = 6\n"),
+        "config.cfg, line 2: priorities.t1 must be more hours than priorities.t0"
+    );
+    assert_eq!(
+        refused("[priorities]\nt0 = 0\n"),
+        "config.cfg, line 2: priorities.t0 must be a number of hours above 0"
+    );
+}
+
+#[test]
+fn the_environment_wins_and_takes_its_types_from_the_keys() {
+    let config = with_environment(&[
+        ("KOSCHEI__DATABASE_CONFIG__HOST", "db.example.com"),
+        ("KOSCHEI__DATABASE_CONFIG__PASSWORD", "1234"),
+        ("KOSCHEI__DATABASE_CONFIG__PORT", "5433"),
+        ("KOSCHEI__FEDMSG_PUBLISHER__ENABLED", "true"),
+        ("KOSCHEI__FLASK__SECRET_KEY", "s3cret"),
+        ("KOSCHEI__KOJI_CONFIG__BUILD_ARCHES", "x86_64, aarch64"),
+        ("KOSCHEI__KOJI_CONFIG__LOGIN_ARGS__CERT", "/etc/koji.pem"),
+        ("KOSCHEI__PLUGINS", "['pagure', 'copr']"),
+        ("KOSCHEI__SERVICES__REPO_RESOLVER__INTERVAL", "0.5"),
+        ("PATH", "/usr/bin"),
+    ])
+    .unwrap()
+    .config;
+    assert_eq!(config.database_config.host, "db.example.com");
+    assert_eq!(config.database_config.password, Some(Secret::new("1234")));
+    assert_eq!(config.database_config.port, 5433);
+    assert!(config.fedmsg_publisher.enabled);
+    assert_eq!(config.session_key(), Some("s3cret"));
+    assert_eq!(config.koji_config.build_arches, ["x86_64", "aarch64"]);
+    assert_eq!(config.koji_config.login_args.text("cert"), Some("/etc/koji.pem"));
+    assert_eq!(config.plugins, [Plugin::Pagure, Plugin::Copr]);
+    assert_eq!(config.services.repo_resolver.interval, 0.5);
+}
+
+#[test]
+fn mistakes_in_the_environment_name_the_variable() {
+    let said = with_environment(&[("KOSCHEI__KOJI_CONFIG__MAX_BUILD", "3")]).unwrap_err();
+    assert_eq!(
+        said.to_string(),
+        "environment variable KOSCHEI__KOJI_CONFIG__MAX_BUILD: there is no setting called \
+         koji_config.max_build (did you mean koji_config.max_builds?)"
+    );
+    let said = with_environment(&[("KOSCHEI__KOJI_CONFIG__MAX_BUILDS", "many")]).unwrap_err();
+    assert_eq!(
+        said.to_string(),
+        "environment variable KOSCHEI__KOJI_CONFIG__MAX_BUILDS: koji_config.max_builds must be a \
+         whole number that is not negative, not text"
+    );
+}
+
+#[test]
+fn a_secondary_koji_inherits_from_the_primary() {
+    let text = "[koji_config]\nserver = 'https://primary/kojihub'\nmax_builds = 4\n\
+                [secondary_koji_config]\nserver = 'https://secondary/kojihub'\n\
+                repo_url = 'https://secondary/{repo_id}/{arch}'\n";
+    let secondary = load(text).unwrap().config.secondary_koji_config.expect("secondary mode");
+    assert_eq!(secondary.koji.server, "https://secondary/kojihub");
+    assert_eq!(secondary.koji.max_builds, 4);
+    assert_eq!(secondary.repo_url.as_deref(), Some("https://secondary/{repo_id}/{arch}"));
+
+    assert_eq!(load("[secondary_koji_config]\n").unwrap().config.secondary_koji_config, None);
+    assert_eq!(
+        refused("[secondary_koji_config]\nservr = 'x'\n"),
+        "config.cfg, line 2: there is no setting called secondary_koji_config.servr \
+         (did you mean secondary_koji_config.server?)"
+    );
+    let config = with_environment(&[("KOSCHEI__SECONDARY_KOJI_CONFIG__SERVER", "x")]).unwrap();
+    assert_eq!(config.config.secondary_koji_config.unwrap().koji.server, "x");
+}
+
+#[test]
+fn keys_of_older_versions_are_ignored_with_one_warning() {
+    let text = "version = 1\n[alembic]\nalembic_ini = 'x'\n[logging.loggers.x]\nlevel = 1\n\
+                [directories]\ntemplates = 't'\ncachedir = '/c'\n\
+                [database_config]\ndrivername = 'postgres'\n";
+    let loaded = load(text).unwrap();
+    assert_eq!(loaded.config.directories.cachedir, "/c");
+    assert_eq!(
+        loaded.warnings,
+        ["settings of older versions that nothing uses any more are ignored: \
+          alembic.alembic_ini, database_config.drivername, directories.templates, logging, version"]
+    );
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let text = "db_url = 'postgresql://k:hunter2@h/d'\n[database_config]\npassword = 'hunter2'\n\
+                [koji_config.login_args]\nuser = 'koschei'\npassword = 'hunter2'\n\
+                [flask]\nSECRET_KEY = 'hunter2'\n[frontend.auth.oidc]\nclient_secret = 'hunter2'\n\
+                [secondary_koji_config.login_args]\npassword = 'hunter2'\n";
+    let config = load(text).unwrap().config;
+    assert_eq!(config.database_url(), Some("postgresql://k:hunter2@h/d"));
+    let debug = format!("{config:?}");
+    assert!(!debug.contains("hunter2"), "{debug}");
+    let shown = toml::to_string(&config).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("********") && shown.contains("user = \"koschei\""), "{shown}");
+}
+
+#[test]
+fn what_config_show_prints_can_be_read_again() {
+    let text = "[koji_config]\nmax_builds = 3\n[secondary_koji_config]\nserver = 's'\n";
+    let config = load(text).unwrap().config;
+    let shown = toml::to_string(&config).unwrap();
+    assert_eq!(load(&shown).unwrap().config, config);
+}
+
+#[test]
+fn the_prefix_is_the_path_of_the_external_address() {
+    let prefix = |text: &str| load(text).unwrap().config.frontend.prefix().to_owned();
+    assert_eq!(prefix(""), "");
+    assert_eq!(
+        prefix("[frontend]\nexternal_url = 'https://apps.example.com/koschei/'\n"),
+        "/koschei"
+    );
+    assert_eq!(prefix("[frontend]\nexternal_url = 'https://koschei.example.com'\n"), "");
+    assert_eq!(
+        prefix("[frontend]\nexternal_url = 'https://x/koschei'\npath_prefix = '/k'\n"),
+        "/k"
+    );
+}
+
+proptest::proptest! {
+    /// Nothing that anybody writes into a file makes us panic.
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s).{0,200}") {
+        let _ = load(&text);
+    }
+
+    /// Nor anything in the environment.
+    #[test]
+    fn any_variable_is_read_or_refused(name in "[A-Z_]{0,40}", value in "(?s).{0,40}") {
+        let _ = parse(&[], [(format!("KOSCHEI__{name}"), value)]);
+    }
+}
