@@ -1,6 +1,17 @@
 //! Client of Koji, the build system: XML-RPC, sessions, typed calls.
 //!
 //! Useful without knowing Koschei. [`xmlrpc`] is the wire format in both directions (a client and a hub need the same
-//! one), everything else is the client.
+//! one), [`types`] is what calls answer with, [`calls`] has one function per call of a hub, and a [`Client`] sends them.
 
+pub mod arch;
+pub mod calls;
+mod client;
+mod config;
+mod error;
+pub mod types;
 pub mod xmlrpc;
+
+pub use calls::Call;
+pub use client::{Client, Multicall};
+pub use config::{ClientConfig, Login, Secret, SessionOptions};
+pub use error::{Error, FaultKind};

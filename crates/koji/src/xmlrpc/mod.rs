@@ -3,6 +3,7 @@
 //! Koji's dialect is the standard plus `nil` and `i8`. This module knows nothing of sessions or HTTP, so that a client and
 //! a hub use the same code. `dateTime.iso8601` and `base64`, which no call of Koji sends, are read as the text they hold.
 
+mod bridge;
 mod decode;
 mod encode;
 mod multicall;
@@ -10,6 +11,7 @@ mod structure;
 
 use std::fmt;
 
+pub use bridge::{Unexpected, from_value, to_value};
 pub use decode::{DecodeError, Limits, decode_call, decode_response};
 pub use encode::{encode_call, encode_response};
 pub use multicall::{

@@ -1,0 +1,123 @@
+//! What a client needs to know: where the hub is, how to log in, how patient to be.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A password or key. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a text from being shown.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// How to log in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Login {
+    /// Not at all: only calls that anybody may make.
+    #[default]
+    Anonymous,
+    /// By user name and password.
+    Password {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// By a client certificate.
+    Certificate {
+        /// PEM file with the certificate and its key.
+        cert: PathBuf,
+    },
+    /// By GSSAPI (Kerberos).
+    Gssapi {
+        /// The principal; none takes that of the credentials found.
+        principal: Option<String>,
+        /// The keytab, where it is not the system's.
+        keytab: Option<PathBuf>,
+        /// The credential cache, where it is not the user's.
+        ccache: Option<String>,
+    },
+}
+
+/// How patient a client is. The defaults suit a service that has to outlive every outage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionOptions {
+    /// After so long without a byte an attempt is given up.
+    pub timeout: Duration,
+    /// How often a call is repeated when the hub cannot be reached.
+    pub max_retries: u32,
+    /// The pause between attempts; the first repetition comes at once.
+    pub retry_interval: Duration,
+    /// Whether calls of anonymous sessions are repeated as well.
+    pub anon_retry: bool,
+    /// Whether to wait, without limit, for a hub that says that it is offline.
+    pub offline_retry: bool,
+    /// The pause while it is offline.
+    pub offline_retry_interval: Duration,
+}
+
+impl Default for SessionOptions {
+    fn default() -> SessionOptions {
+        SessionOptions {
+            timeout: Duration::from_secs(3600),
+            max_retries: 1000,
+            retry_interval: Duration::from_secs(20),
+            anon_retry: true,
+            offline_retry: true,
+            offline_retry_interval: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Everything about one hub.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientConfig {
+    /// The hub's address, such as `https://koji.example.org/kojihub`.
+    pub server: String,
+    /// Where its files are.
+    pub topurl: String,
+    /// Where people look at it.
+    pub weburl: String,
+    /// How to log in.
+    pub login: Login,
+    /// PEM file with the authorities that vouch for the hub; none takes the system's.
+    pub server_ca: Option<PathBuf>,
+    /// How patient to be.
+    pub session: SessionOptions,
+    /// How many calls at most go into one multicall.
+    pub multicall_chunk_size: usize,
+    /// How many anonymous requests at most are under way at once.
+    pub parallel_requests: usize,
+}
+
+impl ClientConfig {
+    /// A hub at this address, without login, with everything else as usual.
+    pub fn anonymous(server: impl Into<String>) -> ClientConfig {
+        ClientConfig {
+            server: server.into(),
+            topurl: String::new(),
+            weburl: String::new(),
+            login: Login::Anonymous,
+            server_ca: None,
+            session: SessionOptions::default(),
+            multicall_chunk_size: 100,
+            parallel_requests: 4,
+        }
+    }
+}
