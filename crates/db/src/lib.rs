@@ -15,10 +15,21 @@
 //! Times are naive UTC timestamps in the tables and [`chrono::DateTime`]`<Utc>` here: select them with
 //! `AT TIME ZONE 'UTC'`; binding needs nothing, because the sessions' time zone is UTC.
 
+mod connection;
+mod error;
+
 pub mod builds;
+pub mod cluster;
 pub mod entities;
+pub mod locks;
 pub mod packages;
 pub mod pages;
 pub mod resolution;
 pub mod scheduling;
+pub mod schema;
 pub mod statistics;
+pub mod testing;
+
+pub use connection::{Address, DatabaseConfig, Pool, connect, connect_lazy};
+pub use error::{Error, Result};
+pub use sqlx::postgres::{PgConnection, PgExecutor};

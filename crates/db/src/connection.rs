@@ -1,0 +1,225 @@
+//! Connections: one pool per process, every session in UTC and with the name of its service.
+//!
+//! The tables hold timestamps without zone that mean UTC. A session in another zone would shift every comparison with
+//! `now()` and every conversion, whatever the server's, database's or role's default is; so the zone is part of the
+//! start of each connection and not left to a setting.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+
+use crate::error::{Error, Result};
+
+/// A pool of connections; cheap to clone.
+pub type Pool = PgPool;
+
+/// Which database to use, and how.
+#[derive(Clone)]
+pub struct DatabaseConfig {
+    /// Where the database is.
+    pub address: Address,
+    /// The name under which the connections show in `pg_stat_activity`, such as `koschei-polling`.
+    pub application_name: String,
+    /// How many connections the pool may open at most.
+    pub max_connections: u32,
+    /// How long to wait for a connection before giving up with a transient error.
+    pub acquire_timeout: Duration,
+}
+
+/// Where a database is.
+#[derive(Clone)]
+pub enum Address {
+    /// A URL as in `db_url`: `postgresql://user:password@host:port/database`. SQLAlchemy's form with a driver
+    /// (`postgresql+psycopg2://`) is understood as well.
+    Url(String),
+    /// The parts, as in `database_config`.
+    Parts {
+        /// Host name, address, or the directory of a Unix socket.
+        host: String,
+        /// Port; for a socket, the number in its name.
+        port: u16,
+        /// Name of the database.
+        database: String,
+        /// User; without one, libpq's defaults hold.
+        username: Option<String>,
+        /// Password, if the server asks for one.
+        password: Option<String>,
+    },
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseConfig({self})")
+    }
+}
+
+/// The address without the password, as it may stand in messages and logs.
+impl fmt::Display for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.options() {
+            Ok(options) => f.write_str(&describe(&options)),
+            Err(_) => f.write_str("an unreadable database address"),
+        }
+    }
+}
+
+impl DatabaseConfig {
+    /// A configuration with the usual limits: at most ten connections, half a minute of patience.
+    pub fn new(address: Address, application_name: impl Into<String>) -> Self {
+        Self {
+            address,
+            application_name: application_name.into(),
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// The same database under the name of another service.
+    #[must_use]
+    pub fn with_application_name(mut self, name: impl Into<String>) -> Self {
+        self.application_name = name.into();
+        self
+    }
+
+    /// The driver's options for this database.
+    ///
+    /// # Errors
+    /// When the URL cannot be understood.
+    pub fn options(&self) -> Result<PgConnectOptions> {
+        let options = match &self.address {
+            Address::Url(url) => parse_url(url)?,
+            Address::Parts { host, port, database, username, password } => {
+                let mut options = PgConnectOptions::new().host(host).port(*port).database(database);
+                if let Some(username) = username {
+                    options = options.username(username);
+                }
+                if let Some(password) = password {
+                    options = options.password(password);
+                }
+                options
+            }
+        };
+        Ok(options.application_name(&self.application_name))
+    }
+}
+
+/// Opens a pool and sees that the database answers. Every session's time zone is UTC.
+///
+/// # Errors
+/// [`Error::Connect`], transient when the server may come (back) later.
+pub async fn connect(config: &DatabaseConfig) -> Result<Pool> {
+    let options = config.options()?;
+    // The pool would repeat a refused connection until its patience ends; asking once by hand gives the reason at once.
+    let address = describe(&options);
+    match PgConnection::connect_with(&options).await {
+        Ok(connection) => drop(connection.close().await),
+        Err(source) => return Err(Error::Connect { address, source }),
+    }
+    Ok(pool_options(config).connect_lazy_with(options))
+}
+
+/// Opens a pool without asking whether the database answers: for a process that is to come up before it.
+///
+/// # Errors
+/// When the address cannot be understood.
+pub fn connect_lazy(config: &DatabaseConfig) -> Result<Pool> {
+    Ok(pool_options(config).connect_lazy_with(config.options()?))
+}
+
+fn pool_options(config: &DatabaseConfig) -> PgPoolOptions {
+    // Connections are pinged before use (the driver's default), so a restarted server costs at most one failed step.
+    PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+}
+
+/// A connection of its own, outside the pool: for locks and for statements that belong to no pool.
+pub(crate) async fn connect_single(options: &PgConnectOptions) -> Result<PgConnection> {
+    PgConnection::connect_with(options)
+        .await
+        .map_err(|source| Error::Connect { address: describe(options), source })
+}
+
+fn parse_url(url: &str) -> Result<PgConnectOptions> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(Error::Address { reason: "it has no scheme, such as postgresql://".into() });
+    };
+    let (dialect, _driver) = scheme.split_once('+').unwrap_or((scheme, ""));
+    if !matches!(dialect, "postgresql" | "postgres") {
+        return Err(Error::Address {
+            reason: format!("its scheme is {scheme}, but Koschei needs PostgreSQL"),
+        });
+    }
+    // The driver's own error may quote the URL, and with it the password.
+    PgConnectOptions::from_str(&format!("postgresql://{rest}")).map_err(|_| Error::Address {
+        reason: "it is not of the form postgresql://user:password@host:port/database".into(),
+    })
+}
+
+fn describe(options: &PgConnectOptions) -> String {
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => options.get_host().to_owned(),
+    };
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!(
+        "the PostgreSQL database {database} as {} on {place}, port {}",
+        options.get_username(),
+        options.get_port()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(url: &str) -> DatabaseConfig {
+        DatabaseConfig::new(Address::Url(url.into()), "koschei-test")
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let config = url("postgresql+psycopg2://koschei:s3cret@db.example.org:5433/koschei");
+        let shown = format!("{config} {config:?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert_eq!(
+            config.to_string(),
+            "the PostgreSQL database koschei as koschei on db.example.org, port 5433"
+        );
+    }
+
+    #[test]
+    fn a_wrong_address_is_one_plain_sentence_without_the_password() {
+        for wrong in ["mysql://u:s3cret@h/d", "koschei", "postgresql://u:s3cret@h:port/d"] {
+            let error = url(wrong).options().unwrap_err();
+            assert!(!error.is_transient());
+            let text = error.to_string();
+            assert!(text.starts_with("the database address (db_url) is not valid: "), "{text}");
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_named_and_may_come_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = DatabaseConfig::new(
+            Address::Parts {
+                host: directory.path().display().to_string(),
+                port: 5432,
+                database: "koschei".into(),
+                username: Some("koschei".into()),
+                password: None,
+            },
+            "koschei-test",
+        );
+        let error = connect(&config).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        assert!(
+            error.to_string().contains("the PostgreSQL database koschei as koschei"),
+            "{error}"
+        );
+    }
+}

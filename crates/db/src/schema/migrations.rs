@@ -1,0 +1,31 @@
+//! Our migrations, in order, on top of the baseline.
+//!
+//! Rules: a migration runs in one transaction; it renames and drops nothing of the baseline, and its new columns have
+//! defaults, so that the original software can be started again; it makes no existing row invalid; it is never
+//! changed once released. Each has a test over data in `tests/migrations.rs`.
+
+/// One step from one schema to the next.
+#[derive(Debug)]
+pub struct Migration {
+    /// Its place in the order, from 1, without gaps.
+    pub number: i32,
+    /// What it does, in a few words; shown by `db status`.
+    pub name: &'static str,
+    /// Its statements.
+    pub(super) sql: &'static str,
+}
+
+/// All migrations of this version.
+pub const MIGRATIONS: &[Migration] = &[];
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_gaps() {
+        let numbers: Vec<i32> = MIGRATIONS.iter().map(|migration| migration.number).collect();
+        let expected: Vec<i32> = (1..).take(MIGRATIONS.len()).collect();
+        assert_eq!(numbers, expected);
+    }
+}

@@ -1,0 +1,152 @@
+//! Fresh databases for tests, on a real PostgreSQL.
+//!
+//! A test binary has one private cluster, started by the first test that needs it and removed when the process ends. Its
+//! template database has the schema; each test gets a copy, which takes a fraction of a second. The databases sort text
+//! as a person would and not by bytes, as many installations do, so that a statement that forgets `COLLATE "C"` is found
+//! out here and not there.
+//!
+//! This module is for tests, so it panics, with a plain sentence, when something is missing.
+#![allow(clippy::expect_used, clippy::panic, reason = "used by tests only, which end that way")]
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use crate::cluster::{Cluster, Options};
+use crate::connection::{DatabaseConfig, Pool, connect, connect_single};
+use crate::schema;
+
+/// A database of one test. Use it as a [`Pool`].
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: Pool,
+    config: DatabaseConfig,
+}
+
+impl Database {
+    /// The pool, for code under test.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The configuration with which others, services for instance, can connect to it.
+    #[must_use]
+    pub fn config(&self) -> &DatabaseConfig {
+        &self.config
+    }
+
+    /// A connection of its own, outside the pool.
+    pub async fn connection(&self) -> PgConnection {
+        let options = self.config.options().expect("the cluster's addresses are well-formed");
+        connect_single(&options).await.expect("the test cluster answers")
+    }
+}
+
+impl Deref for Database {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+/// A fresh database with the current schema.
+pub async fn database() -> Database {
+    new_database(TEMPLATE).await
+}
+
+/// A fresh database without any schema.
+pub async fn empty_database() -> Database {
+    new_database(EMPTY_TEMPLATE).await
+}
+
+/// A private cluster of the test's own, with a database `koschei` that has the current schema: for tests in which the
+/// database goes away ([`Cluster::stop`], [`Cluster::restart`]).
+pub async fn cluster() -> (Cluster, DatabaseConfig) {
+    let cluster = Cluster::start(Options::ephemeral(temporary_directory()))
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    cluster.create_database("koschei").await.expect("a new cluster takes a database");
+    let config = cluster.config("koschei", "koschei-test");
+    let options = config.options().expect("the cluster's addresses are well-formed");
+    let mut connection = connect_single(&options).await.expect("the test cluster answers");
+    schema::create(&mut connection, None).await.unwrap_or_else(|error| panic!("{error}"));
+    (cluster, config)
+}
+
+/// A new directory for a cluster, which it removes itself.
+#[must_use]
+pub fn temporary_directory() -> PathBuf {
+    tempfile::Builder::new()
+        .prefix("koschei-test-")
+        .tempdir()
+        .expect("a temporary directory can be made")
+        .keep()
+}
+
+const TEMPLATE: &str = "koschei_template";
+const EMPTY_TEMPLATE: &str = "koschei_empty";
+
+async fn new_database(template: &'static str) -> Database {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let cluster = shared_cluster().await;
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = administrator(cluster, "postgres").await;
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("cannot create a test database: {error}"));
+    let _ = connection.close().await;
+    let config = cluster.config(&name, "koschei-test");
+    let pool = connect(&config).await.unwrap_or_else(|error| panic!("{error}"));
+    Database { pool, config }
+}
+
+async fn administrator(cluster: &Cluster, database: &str) -> PgConnection {
+    let options = cluster
+        .config(database, "koschei-test")
+        .options()
+        .expect("the cluster's addresses are well-formed");
+    connect_single(&options).await.expect("the test cluster answers")
+}
+
+/// The cluster of this process. Never dropped: the system closes its pipe when the process ends, and that ends it.
+async fn shared_cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start_with_templates))
+        .await
+        .expect("the test cluster starts")
+}
+
+fn start_with_templates() -> Cluster {
+    let cluster = Cluster::start_blocking(Options::ephemeral(temporary_directory()))
+        .unwrap_or_else(|error| panic!("the tests need a PostgreSQL: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        let mut connection = administrator(&cluster, "postgres").await;
+        for name in [EMPTY_TEMPLATE, TEMPLATE] {
+            let statement = format!(
+                "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await
+                .unwrap_or_else(|error| panic!("cannot create a template database: {error}"));
+        }
+        let _ = connection.close().await;
+        let mut connection = administrator(&cluster, TEMPLATE).await;
+        schema::create(&mut connection, None).await.unwrap_or_else(|error| panic!("{error}"));
+        // A database that somebody is connected to cannot be copied.
+        let _ = connection.close().await;
+    });
+    cluster
+}
