@@ -1,0 +1,121 @@
+//! Checksums as rpm-md names them.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+
+/// A checksum of a known kind, in lower-case hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Checksum {
+    /// `sha256`, `sha512`, … as in the attribute `type`.
+    pub kind: String,
+    /// Lower-case hexadecimal digits.
+    pub value: String,
+}
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Checksum { kind: "sha256".to_owned(), value: String::new() }
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.value)
+    }
+}
+
+impl Checksum {
+    /// The sha256 of some bytes.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Checksum { kind: "sha256".to_owned(), value: hex(&Sha256::digest(bytes)) }
+    }
+
+    /// Something that computes a checksum of the same kind; `None` for kinds that are not known here
+    /// (md5 and sha1 are not: no repository of the last ten years relies on them).
+    pub fn hasher(&self) -> Option<Hasher> {
+        Hasher::new(&self.kind)
+    }
+
+    /// Reads everything and tells whether it has this checksum.
+    pub fn matches(&self, mut reader: impl Read) -> io::Result<bool> {
+        let Some(mut hasher) = self.hasher() else {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("checksums of type {} are not supported", self.kind),
+            ));
+        };
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => hasher.update(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hasher.finish() == *self)
+    }
+}
+
+/// Computes a [`Checksum`] piece by piece.
+#[derive(Debug, Clone)]
+pub struct Hasher(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Sha224(Sha224),
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    /// For the kind as rpm-md names it.
+    pub fn new(kind: &str) -> Option<Self> {
+        Some(Hasher(match kind {
+            "sha224" => Kind::Sha224(Sha224::new()),
+            "sha256" => Kind::Sha256(Sha256::new()),
+            "sha384" => Kind::Sha384(Sha384::new()),
+            "sha512" => Kind::Sha512(Sha512::new()),
+            _ => return None,
+        }))
+    }
+
+    /// A new sha256.
+    pub fn sha256() -> Self {
+        Hasher(Kind::Sha256(Sha256::new()))
+    }
+
+    /// Adds some bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            Kind::Sha224(h) => h.update(bytes),
+            Kind::Sha256(h) => h.update(bytes),
+            Kind::Sha384(h) => h.update(bytes),
+            Kind::Sha512(h) => h.update(bytes),
+        }
+    }
+
+    /// The checksum of everything added.
+    pub fn finish(self) -> Checksum {
+        let (kind, value) = match self.0 {
+            Kind::Sha224(h) => ("sha224", hex(&h.finalize())),
+            Kind::Sha256(h) => ("sha256", hex(&h.finalize())),
+            Kind::Sha384(h) => ("sha384", hex(&h.finalize())),
+            Kind::Sha512(h) => ("sha512", hex(&h.finalize())),
+        };
+        Checksum { kind: kind.to_owned(), value }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}

@@ -1,0 +1,66 @@
+//! rpm-md: the files that describe a repository (what `createrepo_c` writes and dnf reads).
+//!
+//! `repodata/repomd.xml` lists the others with their checksums; `primary` has one entry for each package with all
+//! its relations; `filelists` has all its files; a comps file has the groups. Everything is read as a stream, so that
+//! memory does not depend on the size of the repository, and with bounds, because it comes from outside.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`repomd`] | the index: which file is where, how big, which checksum |
+//! | [`primary`] | packages one after the other |
+//! | [`filelists`] | paths one after the other |
+//! | [`comps`] | groups |
+//! | [`write`](mod@write) | the other direction: a directory that dnf accepts |
+//! | [`decompress`] | gz, xz, zst and bz2, told apart by their first bytes |
+//! | [`checksum`] | sha256 and its relatives |
+
+pub mod checksum;
+pub mod comps;
+pub mod decompress;
+pub mod filelists;
+mod package;
+pub mod primary;
+pub mod repomd;
+pub mod write;
+mod xml;
+
+pub use checksum::Checksum;
+pub use package::{Package, Requirement, Sizes, is_primary_path};
+
+/// Why metadata could not be read or written.
+///
+/// Malformed data stays malformed; only [`Error::Io`] may go away by trying again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes could not be read or written, or could not be decompressed.
+    #[error("{file}: {source}")]
+    Io {
+        /// Which kind of file: `primary.xml`, …
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not what they should be.
+    #[error("{file}, line {line}: {reason}")]
+    Malformed {
+        /// Which kind of file: `primary.xml`, …
+        file: String,
+        /// Counted from 1 in the decompressed text.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether trying again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Io { source, .. } => {
+                use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof, Unsupported};
+                !matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof | Unsupported)
+            }
+            Error::Malformed { .. } => false,
+        }
+    }
+}

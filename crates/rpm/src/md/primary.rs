@@ -1,0 +1,335 @@
+//! `primary.xml`: the packages of a repository, streamed one by one.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use quick_xml::events::{BytesStart, Event};
+
+use super::xml::{Scanner, attributes};
+use super::{Error, Package, Requirement};
+use crate::{Constraint, Dep, Op, Relation};
+
+/// How many relations or files one package may list; the largest real ones have some ten thousand.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// An iterator over the packages of `primary.xml` (plain or compressed), in the order of the file.
+///
+/// After an error the iterator ends.
+pub struct Reader<'a> {
+    scanner: Scanner<'a>,
+    text: String,
+    seen_root: bool,
+    done: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Begins to read.
+    pub fn new(reader: impl Read + 'a) -> Result<Self, Error> {
+        let scanner = Scanner::new(reader, "primary.xml")?;
+        Ok(Reader { scanner, text: String::new(), seen_root: false, done: false })
+    }
+
+    fn next_package(&mut self) -> Result<Option<Package>, Error> {
+        loop {
+            let is_package = match self.scanner.next()? {
+                Event::Eof => {
+                    if !self.seen_root {
+                        return Err(self.scanner.malformed("there is no element metadata"));
+                    }
+                    return Ok(None);
+                }
+                Event::Start(start) => match start.local_name().as_ref() {
+                    "metadata" => {
+                        self.seen_root = true;
+                        false
+                    }
+                    "package" => true,
+                    _ => false,
+                },
+                _ => false,
+            };
+            if is_package {
+                return self.package().map(Some);
+            }
+        }
+    }
+
+    fn package(&mut self) -> Result<Package, Error> {
+        let mut package = Package::default();
+        let mut list = List::None;
+        let mut entries = 0usize;
+        loop {
+            // The event borrows the scanner, so what needs the scanner again waits until the event is gone.
+            let mut fail = None;
+            let mut wanted = Text::None;
+            let mut end = false;
+            match self.scanner.next()? {
+                Event::Eof => return Err(self.scanner.malformed("the file ends within a package")),
+                Event::End(element) => match element.local_name().as_ref() {
+                    "package" => end = true,
+                    name if List::of(name) == list => list = List::None,
+                    _ => {}
+                },
+                Event::Start(start) => {
+                    let name = start.local_name();
+                    let name: &str = name.as_ref();
+                    if name == "entry" {
+                        entries += 1;
+                        fail = entry(&start, list, &mut package).err();
+                    } else {
+                        let opened = List::of(name);
+                        if opened != List::None {
+                            list = opened;
+                        } else {
+                            match element(&start, name, &mut package) {
+                                Ok(text) => wanted = text,
+                                Err(reason) => fail = Some(reason),
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+            if let Some(reason) = fail {
+                let reason = if package.nevra.name.is_empty() {
+                    reason
+                } else {
+                    format!("package {}: {reason}", package.nevra.name)
+                };
+                return Err(self.scanner.malformed(reason));
+            }
+            if end {
+                break;
+            }
+            if wanted == Text::Skip {
+                self.scanner.skip()?;
+            } else if wanted != Text::None {
+                entries += 1;
+                self.scanner.text(&mut self.text)?;
+                let text = &self.text;
+                match wanted {
+                    Text::Name => package.nevra.name = text.clone(),
+                    Text::Arch => package.nevra.arch = text.clone(),
+                    Text::Checksum => package.checksum.value = text.clone(),
+                    Text::Summary => package.summary = text.clone(),
+                    Text::Url => package.url = text.clone(),
+                    Text::License => package.license = text.clone(),
+                    Text::Vendor => package.vendor = text.clone(),
+                    Text::SourceRpm => {
+                        package.source_rpm = (!text.is_empty()).then(|| text.clone());
+                    }
+                    Text::File => package.files.push(text.clone()),
+                    Text::None | Text::Skip => {}
+                }
+            }
+            if entries > MAX_ENTRIES {
+                return Err(self.scanner.malformed(format!(
+                    "package {}: more than {MAX_ENTRIES} relations and files",
+                    package.nevra.name
+                )));
+            }
+        }
+        if package.nevra.name.is_empty() || package.nevra.arch.is_empty() {
+            return Err(self.scanner.malformed("a package without name or architecture"));
+        }
+        Ok(package)
+    }
+}
+
+impl Iterator for Reader<'_> {
+    type Item = Result<Package, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let next = self.next_package().transpose();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// Which element's text is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    None,
+    Skip,
+    Name,
+    Arch,
+    Checksum,
+    Summary,
+    Url,
+    License,
+    Vendor,
+    SourceRpm,
+    File,
+}
+
+/// Which list of relations is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    None,
+    Provides,
+    Requires,
+    Conflicts,
+    Obsoletes,
+    Recommends,
+    Suggests,
+    Supplements,
+    Enhances,
+}
+
+impl List {
+    fn of(name: &str) -> List {
+        match name {
+            "provides" => List::Provides,
+            "requires" => List::Requires,
+            "conflicts" => List::Conflicts,
+            "obsoletes" => List::Obsoletes,
+            "recommends" => List::Recommends,
+            "suggests" => List::Suggests,
+            "supplements" => List::Supplements,
+            "enhances" => List::Enhances,
+            _ => List::None,
+        }
+    }
+}
+
+fn element(start: &BytesStart<'_>, name: &str, package: &mut Package) -> Result<Text, String> {
+    let number = |value: &str| value.parse().unwrap_or(0);
+    Ok(match name {
+        "name" => Text::Name,
+        "arch" => Text::Arch,
+        "summary" => Text::Summary,
+        "description" => Text::Skip,
+        "url" => Text::Url,
+        "license" => Text::License,
+        "vendor" => Text::Vendor,
+        "sourcerpm" => Text::SourceRpm,
+        "file" => Text::File,
+        "checksum" => {
+            attributes(start, |key, value| {
+                if key == "type" {
+                    package.checksum.kind = value.into_owned();
+                }
+                Ok(())
+            })?;
+            Text::Checksum
+        }
+        "version" => {
+            attributes(start, |key, value| {
+                match key {
+                    "epoch" => package.nevra.epoch = epoch(&value)?.unwrap_or(0),
+                    "ver" => package.nevra.version = value.into_owned(),
+                    "rel" => package.nevra.release = value.into_owned(),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            Text::None
+        }
+        "time" => {
+            attributes(start, |key, value| {
+                match key {
+                    "build" => package.build_time = value.parse().unwrap_or(0),
+                    "file" => package.file_time = value.parse().unwrap_or(0),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            Text::None
+        }
+        "size" => {
+            attributes(start, |key, value| {
+                match key {
+                    "package" => package.size.package = number(&value),
+                    "installed" => package.size.installed = number(&value),
+                    "archive" => package.size.archive = number(&value),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            Text::None
+        }
+        "location" => {
+            attributes(start, |key, value| {
+                if key == "href" {
+                    package.location = value.into_owned();
+                }
+                Ok(())
+            })?;
+            Text::None
+        }
+        _ => Text::None,
+    })
+}
+
+fn epoch(text: &str) -> Result<Option<u32>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| format!("“{text}” is not an epoch"))
+}
+
+fn entry(start: &BytesStart<'_>, list: List, package: &mut Package) -> Result<(), String> {
+    if list == List::None {
+        return Ok(());
+    }
+    let mut name = Cow::Borrowed("");
+    let mut op = None;
+    let mut constraint_epoch = None;
+    let mut version = String::new();
+    let mut release = None;
+    let mut pre = false;
+    attributes(start, |key, value| {
+        match key {
+            "name" => name = Cow::Owned(value.into_owned()),
+            "flags" => {
+                op = Some(
+                    Op::from_flags(&value)
+                        .ok_or_else(|| format!("“{value}” is none of LT, LE, EQ, GE and GT"))?,
+                );
+            }
+            "epoch" => constraint_epoch = epoch(&value)?,
+            "ver" => version = value.into_owned(),
+            "rel" => release = Some(value.into_owned()),
+            "pre" => pre = value.starts_with('1'),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if name.is_empty() {
+        return Err("a relation without a name".to_owned());
+    }
+    let dep = if op.is_none() && name.starts_with('(') {
+        match name.parse() {
+            Ok(dep) => dep,
+            // Whatever wrote this knows operators that we do not; libsolv leaves such an entry out as well.
+            Err(_) => return Ok(()),
+        }
+    } else {
+        let constraint = op.map(|op| Constraint { op, epoch: constraint_epoch, version, release });
+        Dep::Relation(Relation { name: name.into_owned(), constraint })
+    };
+    match list {
+        List::Requires => package.requires.push(Requirement { dep, pre }),
+        List::Conflicts => package.conflicts.push(dep),
+        List::Recommends => package.recommends.push(dep),
+        List::Suggests => package.suggests.push(dep),
+        List::Supplements => package.supplements.push(dep),
+        List::Enhances => package.enhances.push(dep),
+        // rpmbuild refuses rich dependencies in these two.
+        List::Provides => {
+            if let Dep::Relation(relation) = dep {
+                package.provides.push(relation);
+            }
+        }
+        List::Obsoletes => {
+            if let Dep::Relation(relation) = dep {
+                package.obsoletes.push(relation);
+            }
+        }
+        List::None => {}
+    }
+    Ok(())
+}

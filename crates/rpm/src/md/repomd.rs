@@ -1,0 +1,158 @@
+//! `repomd.xml`: the index of a repository.
+
+use std::io::Read;
+
+use quick_xml::events::Event;
+
+use super::xml::{Scanner, attributes};
+use super::{Checksum, Error};
+
+/// How many files an index may list; real ones list about a dozen.
+const MAX_FILES: usize = 1000;
+
+/// The index: which metadata files there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repomd {
+    /// Changes with every generation; a number or a time in seconds since 1970.
+    pub revision: String,
+    /// One entry for each metadata file.
+    pub files: Vec<MetadataFile>,
+}
+
+/// One metadata file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetadataFile {
+    /// `primary`, `filelists`, `group`, …
+    pub kind: String,
+    /// Relative to the repository (not to `repodata/`).
+    pub location: String,
+    /// Of the file as it is.
+    pub checksum: Option<Checksum>,
+    /// Of the decompressed file.
+    pub open_checksum: Option<Checksum>,
+    /// In bytes, as it is.
+    pub size: Option<u64>,
+    /// In bytes, decompressed.
+    pub open_size: Option<u64>,
+    /// Seconds since 1970.
+    pub timestamp: Option<u64>,
+}
+
+impl Repomd {
+    /// Reads `repomd.xml`.
+    pub fn read(reader: impl Read) -> Result<Self, Error> {
+        let mut scanner = Scanner::new(reader, "repomd.xml")?;
+        let mut repomd = Repomd::default();
+        let mut in_data = false;
+        let mut seen_root = false;
+        let mut text = String::new();
+        loop {
+            let mut fail = None;
+            let mut element = Element::Other;
+            match scanner.next()? {
+                Event::Eof => break,
+                Event::End(end) if end.local_name().as_ref() == "data" => in_data = false,
+                Event::Start(start) => {
+                    let name = start.local_name();
+                    let name: &str = name.as_ref();
+                    let mut kind = String::new();
+                    let mut href = String::new();
+                    fail = attributes(&start, |key, value| {
+                        match key {
+                            "type" => kind = value.into_owned(),
+                            "href" => href = value.into_owned(),
+                            _ => {}
+                        }
+                        Ok(())
+                    })
+                    .err();
+                    element = match (name, in_data) {
+                        ("repomd", false) => Element::Root,
+                        ("revision", false) => Element::Revision,
+                        ("data", false) => Element::Data(kind),
+                        ("location", true) => Element::Location(href),
+                        ("checksum", true) => Element::Checksum(kind),
+                        ("open-checksum", true) => Element::OpenChecksum(kind),
+                        ("size", true) => Element::Size,
+                        ("open-size", true) => Element::OpenSize,
+                        ("timestamp", true) => Element::Timestamp,
+                        _ => Element::Other,
+                    };
+                }
+                _ => {}
+            }
+            if let Some(reason) = fail {
+                return Err(scanner.malformed(reason));
+            }
+            match element {
+                Element::Root => {
+                    seen_root = true;
+                    continue;
+                }
+                Element::Data(kind) => {
+                    if repomd.files.len() >= MAX_FILES {
+                        return Err(scanner.malformed("more files than any repository has"));
+                    }
+                    repomd.files.push(MetadataFile { kind, ..MetadataFile::default() });
+                    in_data = true;
+                    continue;
+                }
+                Element::Other => continue,
+                Element::Revision => {
+                    scanner.text(&mut text)?;
+                    repomd.revision = text.trim().to_owned();
+                    continue;
+                }
+                _ => {}
+            }
+            if !matches!(element, Element::Location(_)) {
+                scanner.text(&mut text)?;
+            }
+            let value = text.trim();
+            let Some(file) = repomd.files.last_mut() else { continue };
+            match element {
+                Element::Location(href) => file.location = href,
+                Element::Checksum(kind) => {
+                    file.checksum = Some(Checksum { kind, value: value.to_ascii_lowercase() });
+                }
+                Element::OpenChecksum(kind) => {
+                    file.open_checksum = Some(Checksum { kind, value: value.to_ascii_lowercase() });
+                }
+                Element::Size => file.size = value.parse().ok(),
+                Element::OpenSize => file.open_size = value.parse().ok(),
+                // createrepo of old wrote fractions of seconds.
+                Element::Timestamp => {
+                    file.timestamp =
+                        value.split('.').next().and_then(|seconds| seconds.parse().ok());
+                }
+                Element::Root | Element::Revision | Element::Data(_) | Element::Other => {}
+            }
+        }
+        if !seen_root {
+            return Err(scanner.malformed("there is no element repomd"));
+        }
+        if let Some(file) = repomd.files.iter().find(|file| file.location.is_empty()) {
+            let reason = format!("the entry of type {} has no location", file.kind);
+            return Err(scanner.malformed(reason));
+        }
+        Ok(repomd)
+    }
+
+    /// The file of one kind: `primary`, `filelists`, …
+    pub fn get(&self, kind: &str) -> Option<&MetadataFile> {
+        self.files.iter().find(|file| file.kind == kind)
+    }
+}
+
+enum Element {
+    Root,
+    Revision,
+    Data(String),
+    Location(String),
+    Checksum(String),
+    OpenChecksum(String),
+    Size,
+    OpenSize,
+    Timestamp,
+    Other,
+}
