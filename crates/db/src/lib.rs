@@ -20,6 +20,7 @@ mod error;
 
 pub mod builds;
 pub mod cluster;
+pub mod dependency_keys;
 pub mod entities;
 pub mod locks;
 pub mod packages;
