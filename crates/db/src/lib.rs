@@ -30,6 +30,7 @@ pub mod scheduling;
 pub mod schema;
 pub mod statistics;
 pub mod testing;
+pub mod wake;
 
 pub use connection::{Address, DatabaseConfig, Pool, connect, connect_lazy};
 pub use error::{Error, Result};

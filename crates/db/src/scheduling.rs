@@ -1,1 +1,184 @@
 //! Statements of the scheduler: current priorities and what is next.
+//!
+//! The formula of `koschei_core::priorities` stands here once more, in SQL and double precision, because it has to run
+//! over all packages at once; a test compares the two.
+
+use chrono::{DateTime, Utc};
+use koschei_core::config::Priorities;
+use koschei_core::scheduling::SkipReason;
+use sqlx::FromRow;
+use sqlx::postgres::PgConnection;
+
+use crate::error::{Error, Result};
+use crate::packages;
+
+/// A package that is to be built, with what the scheduler has to know about it.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Candidate {
+    /// The package.
+    pub package_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its collection.
+    pub collection_id: i32,
+    /// Name of the collection.
+    pub collection: String,
+    /// Its current priority.
+    pub priority: f64,
+    /// Architectures set by hand.
+    pub arch_override: Option<String>,
+    /// Its last complete build, which is also the last one.
+    pub last_complete_build_id: i32,
+    /// Version of that build.
+    pub version: String,
+    /// Release of that build.
+    pub release: String,
+}
+
+/// The packages whose current priority reaches the threshold, highest first.
+///
+/// `now` is the time that counts; `limit` how many are wanted at most; `except` are left out.
+pub async fn candidates(
+    conn: &mut PgConnection,
+    parameters: &Priorities,
+    now: DateTime<Utc>,
+    limit: i64,
+    except: &[i32],
+) -> Result<Vec<Candidate>> {
+    let (a, b) = parameters.time_coefficients();
+    sqlx::query_as(
+        "SELECT * FROM (
+             SELECT package.id AS package_id, package.name, package.collection_id,
+                    collection.name AS collection, package.arch_override,
+                    package.last_complete_build_id, build.version, build.release,
+                    package.manual_priority + package.static_priority
+                    + (package.dependency_priority + package.build_priority
+                       + greatest($1 * log(greatest(0.000001,
+                            extract(epoch FROM ($3::timestamptz AT TIME ZONE 'UTC') - build.started)::float8
+                            / 3600)) + $2, -30))
+                    * collection.priority_coefficient AS priority
+               FROM package
+               JOIN collection ON collection.id = package.collection_id
+               JOIN build ON build.id = package.last_build_id
+              WHERE package.tracked AND NOT package.blocked
+                AND package.last_build_id = package.last_complete_build_id
+                AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
+                AND package.scheduler_skip_reason IS NULL
+                AND collection.latest_repo_resolved
+                AND build.version IS NOT NULL AND build.release IS NOT NULL
+                AND package.id <> ALL($6)) AS schedulable
+          WHERE priority >= $4
+          ORDER BY priority DESC, package_id LIMIT $5",
+    )
+    .bind(a)
+    .bind(b)
+    .bind(now)
+    .bind(parameters.build_threshold)
+    .bind(limit)
+    .bind(except)
+    .fetch_all(conn)
+    .await
+    .map_err(Error::Statement)
+}
+
+/// A package that the scheduler set aside because it may be built on no architecture.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct WithoutArchitecture {
+    /// The package.
+    pub package_id: i32,
+    /// Its collection.
+    pub collection_id: i32,
+    /// Architectures set by hand.
+    pub arch_override: Option<String>,
+    /// Its last complete build.
+    pub last_complete_build_id: Option<i32>,
+    /// What the decision was based on.
+    pub basis: Option<String>,
+}
+
+/// The packages that the scheduler set aside because they may be built on no architecture.
+pub async fn without_architecture(conn: &mut PgConnection) -> Result<Vec<WithoutArchitecture>> {
+    sqlx::query_as(
+        "SELECT id AS package_id, collection_id, arch_override, last_complete_build_id,
+                scheduler_skip_basis AS basis
+           FROM package
+          WHERE scheduler_skip_reason = 2 AND tracked AND NOT blocked
+          ORDER BY id",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(Error::Statement)
+}
+
+/// Sets a package aside because it may be built on no architecture, until what the decision was based on changes.
+pub async fn set_aside(conn: &mut PgConnection, package_id: i32, basis: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE package SET scheduler_skip_reason = $2, scheduler_skip_basis = $3 WHERE id = $1",
+    )
+    .bind(package_id)
+    .bind(SkipReason::NoAllowedArchitecture.number())
+    .bind(basis)
+    .execute(conn)
+    .await
+    .map_err(Error::Statement)?;
+    Ok(())
+}
+
+/// Takes back that packages were set aside.
+pub async fn take_back(conn: &mut PgConnection, package_ids: &[i32]) -> Result<()> {
+    sqlx::query(
+        "UPDATE package SET scheduler_skip_reason = NULL, scheduler_skip_basis = NULL
+          WHERE id = ANY($1) AND scheduler_skip_reason = $2",
+    )
+    .bind(package_ids)
+    .bind(SkipReason::NoAllowedArchitecture.number())
+    .execute(conn)
+    .await
+    .map_err(Error::Statement)?;
+    Ok(())
+}
+
+/// Forgets what is known about a package for which Koji has no source package. It comes back when a build of it is
+/// registered or its tagging changes.
+///
+/// Nothing happens when its last complete build is not `last_complete_build_id` any more.
+pub async fn forget_without_srpm(
+    conn: &mut PgConnection,
+    package_id: i32,
+    last_complete_build_id: i32,
+) -> Result<()> {
+    // Builds before packages, because a build that just ended is locked in that order.
+    sqlx::query(
+        "SELECT id FROM build WHERE package_id = $1 AND last_complete ORDER BY id FOR UPDATE",
+    )
+    .bind(package_id)
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(Error::Statement)?;
+    let locked = packages::lock(conn, &[package_id]).await?;
+    let still = locked
+        .get(package_id)
+        .is_some_and(|package| package.last_complete_build_id == Some(last_complete_build_id));
+    if still {
+        sqlx::query(
+            "UPDATE package
+                SET last_build_id = NULL, last_complete_build_id = NULL, last_complete_build_state = NULL,
+                    resolved = NULL, scheduler_skip_reason = $2, scheduler_skip_basis = NULL
+              WHERE id = $1",
+        )
+        .bind(package_id)
+        .bind(SkipReason::NoSrpm.number())
+        .execute(&mut *conn)
+        .await
+        .map_err(Error::Statement)?;
+        sqlx::query(
+            "UPDATE build SET last_complete = false WHERE package_id = $1 AND last_complete",
+        )
+        .bind(package_id)
+        .execute(&mut *conn)
+        .await
+        .map_err(Error::Statement)?;
+    }
+    locked.announce(conn).await?;
+    Ok(())
+}

@@ -16,7 +16,11 @@ pub struct Migration {
 }
 
 /// All migrations of this version.
-pub const MIGRATIONS: &[Migration] = &[];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "what the services remember",
+    sql: include_str!("../../schema/0001-services.sql"),
+}];
 
 #[cfg(test)]
 mod tests {
