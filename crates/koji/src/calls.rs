@@ -14,7 +14,7 @@ use crate::types::{
 use crate::xmlrpc::{Fault, MethodCall, Struct, Unexpected, Value, from_value};
 
 /// What a call needs and what repeating it does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Access {
     /// Anybody may ask, and nothing changes.
     Read,
@@ -45,6 +45,12 @@ impl<T> Call<T> {
     /// The typed result that a value of the hub holds.
     pub fn result(&self, value: Value) -> Result<T, Unexpected> {
         (self.decode)(value)
+    }
+}
+
+impl<T> Clone for Call<T> {
+    fn clone(&self) -> Call<T> {
+        Call { method: self.method.clone(), access: self.access, decode: self.decode }
     }
 }
 

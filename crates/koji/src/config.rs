@@ -55,6 +55,23 @@ pub enum Login {
     },
 }
 
+impl Login {
+    /// What the environment of the process must have for this login. libcurl leaves the choice of Kerberos credentials to
+    /// the Kerberos library, and that reads them from the environment.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut variables = Vec::new();
+        if let Login::Gssapi { keytab, ccache, .. } = self {
+            if let Some(keytab) = keytab {
+                variables.push(("KRB5_CLIENT_KTNAME", keytab.display().to_string()));
+            }
+            if let Some(ccache) = ccache {
+                variables.push(("KRB5CCNAME", ccache.clone()));
+            }
+        }
+        variables
+    }
+}
+
 /// How patient a client is. The defaults suit a service that has to outlive every outage.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionOptions {

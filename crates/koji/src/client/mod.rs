@@ -1,12 +1,32 @@
-//! The client: sends calls to a hub and gives their typed results.
+//! The client: sends calls to a hub, through outages, and gives their typed results.
+//!
+//! Calls that only read are anonymous and go several at a time. Calls that need a login go one after the other through
+//! one session, because its call numbers must grow. When an attempt is repeated, and when it must not be, stands here in
+//! one place: [`Client::send`].
 
-use std::collections::VecDeque;
+mod http;
+mod multicall;
+mod session;
+
 use std::sync::Arc;
 
-use crate::calls::Call;
-use crate::config::ClientConfig;
-use crate::error::Error;
-use crate::xmlrpc::{MethodCall, Response, Value};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use self::http::{Answer, Failure, FailureKind, Http, Proof, Request};
+pub use self::multicall::Multicall;
+use self::session::Session;
+use crate::calls::{Access, Call};
+use crate::config::{ClientConfig, Login};
+use crate::error::{Error, FaultKind};
+use crate::xmlrpc::{Fault, Limits, MethodCall, Value, decode_response, encode_call};
+
+/// A session lost so often in a row within one call is not lost by chance.
+const MAX_LOGINS_PER_CALL: u32 = 3;
+
+/// While a hub cannot be reached, every so many attempts are worth a line in the log.
+const ATTEMPTS_PER_WARNING: u32 = 15;
 
 /// A client of one hub. Clones share its connections and its session.
 #[derive(Clone, Debug)]
@@ -17,12 +37,45 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     config: ClientConfig,
+    /// The address as messages show it.
+    hub: String,
+    http: Http,
+    anonymous: Semaphore,
+    session: Mutex<Option<Session>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+/// How one attempt ended, when not with an answer that is a value.
+enum Attempt {
+    Fault(Fault),
+    Failed(Failure),
+    Setup(String),
+    Unexpected(String),
+}
+
+/// What one exchange brought.
+enum Outcome {
+    Value(Value),
+    Fault(Fault),
+    Failed(Failure),
 }
 
 impl Client {
     /// A client of this hub. Nothing is sent yet; it logs in when the first call needs it.
     pub fn new(config: ClientConfig) -> Client {
-        Client { inner: Arc::new(Inner { config }) }
+        let inner = Inner {
+            hub: without_credentials(&config.server),
+            http: Http::new(&config),
+            anonymous: Semaphore::new(config.parallel_requests.max(1)),
+            session: Mutex::new(None),
+            config,
+        };
+        Client { inner: Arc::new(inner) }
     }
 
     /// What it was made with.
@@ -31,74 +84,275 @@ impl Client {
     }
 
     /// Sends a call and waits for its result, through outages as the session options say. The future may be dropped at
-    /// any time: it stops waiting, and an attempt under way is cut off.
+    /// any time: it stops waiting, and an attempt under way is cut off (the hub may execute it nevertheless).
     pub async fn call<T>(&self, call: Call<T>) -> Result<T, Error> {
-        let value = self.send(&call.method).await?;
+        let value = self.send(&call.method, call.access).await?;
         (call.decode)(value).map_err(|problem| self.unexpected(&call.method, problem))
     }
 
-    /// Sends many calls that only read, `multicall_chunk_size` of them in one request. Results come chunk by chunk.
+    /// Sends many calls, `multicall_chunk_size` of them in one request. Results come chunk by chunk.
     pub fn multicall<T>(&self, calls: impl IntoIterator<Item = Call<T>>) -> Multicall<T> {
-        Multicall { client: self.clone(), calls: calls.into_iter().collect() }
+        Multicall::new(self.clone(), calls.into_iter().collect())
     }
 
-    async fn send(&self, call: &MethodCall) -> Result<Value, Error> {
-        Err(Error::Unreachable {
-            hub: self.inner.config.server.clone(),
-            call: call.method.clone(),
-            reason: "not connected yet".to_owned(),
-            tries: 0,
-        })
-    }
-
-    fn unexpected(&self, call: &MethodCall, problem: impl ToString) -> Error {
-        Error::Unexpected {
-            hub: self.inner.config.server.clone(),
-            call: call.method.clone(),
-            problem: problem.to_string(),
+    /// Ends the session, if there is one, without trying hard.
+    pub async fn log_out(&self) {
+        let Some(mut session) = self.inner.session.lock().await.take() else { return };
+        let number = session.number_call();
+        let call = encode_call(&MethodCall::new("logout", Vec::new()));
+        let request = self.request(Some((&session, number)), Arc::new(call), Access::Session);
+        if let Outcome::Failed(failure) = read_answer(self.inner.http.exchange(request).await) {
+            info!(hub = self.inner.hub, "could not log out: {}", failure.reason);
         }
     }
-}
 
-/// Many calls on their way, chunk by chunk. See [`Client::multicall`].
-#[derive(Debug)]
-pub struct Multicall<T> {
-    client: Client,
-    calls: VecDeque<Call<T>>,
-}
-
-impl<T> Multicall<T> {
-    /// Sends the next chunk and gives its results, in the order of its calls; `None` when all have been answered.
-    ///
-    /// Each call may be refused on its own. An error of the whole chunk leaves its calls to be sent again by the next call
-    /// of this method.
-    pub async fn next_chunk(&mut self) -> Option<Result<Vec<Result<T, Error>>, Error>> {
-        let size = self.client.inner.config.multicall_chunk_size.clamp(1, self.calls.len().max(1));
-        if self.calls.is_empty() {
-            return None;
+    /// Sends a call until it is answered, or must not or need not be repeated.
+    pub(crate) async fn send(&self, call: &MethodCall, access: Access) -> Result<Value, Error> {
+        let inner = &*self.inner;
+        if access == Access::Read || inner.config.login == Login::Anonymous {
+            // The semaphore is never closed.
+            let _permit = inner.anonymous.acquire().await;
+            self.persist(call, access, None).await
+        } else {
+            // Held to the end: calls of a session are one after the other.
+            let mut session = inner.session.lock().await;
+            self.persist(call, access, Some(&mut session)).await
         }
-        let call = crate::xmlrpc::multicall(self.calls.iter().take(size).map(|c| c.method.clone()));
-        let answers: Vec<Response> = match self.client.send(&call).await {
-            Ok(value) => match crate::xmlrpc::answers(value, size) {
-                Ok(answers) => answers,
-                Err(problem) => return Some(Err(self.client.unexpected(&call, problem))),
-            },
-            Err(error) => return Some(Err(error)),
+    }
+
+    async fn persist(
+        &self,
+        call: &MethodCall,
+        access: Access,
+        mut session: Option<&mut Option<Session>>,
+    ) -> Result<Value, Error> {
+        let options = &self.inner.config.session;
+        let body = Arc::new(encode_call(call));
+        // The number that the hub tells repetitions from new calls by; it belongs to one session.
+        let mut number = None;
+        // What happened to the last attempt that the hub may have executed.
+        let mut uncertain: Option<String> = None;
+        let mut tries = 0;
+        let mut logins = 0;
+        let mut keep_alive_dropped = false;
+        loop {
+            let attempt =
+                match self.attempt(&body, access, session.as_deref_mut(), &mut number).await {
+                    Ok(value) => {
+                        if tries > 0 {
+                            info!(
+                                hub = self.inner.hub,
+                                call = call.method,
+                                "answered after {tries} failed attempts"
+                            );
+                        }
+                        return Ok(value);
+                    }
+                    Err(attempt) => attempt,
+                };
+            match attempt {
+                Attempt::Setup(reason) => return Err(self.setup(call, reason)),
+                Attempt::Unexpected(problem) => return Err(self.unexpected(call, problem)),
+                Attempt::Fault(fault) => match FaultKind::of(fault.code) {
+                    FaultKind::ServerOffline if options.offline_retry => {
+                        // Nothing was executed, and the hub knows what it is doing: wait without limit.
+                        warn!(
+                            hub = self.inner.hub,
+                            call = call.method,
+                            "the hub is offline: {}",
+                            fault.text
+                        );
+                        sleep(options.offline_retry_interval).await;
+                        tries = 0;
+                    }
+                    FaultKind::AuthError | FaultKind::AuthExpired | FaultKind::SequenceError
+                        if number.is_some() =>
+                    {
+                        // The session is of no use any more. This attempt was not executed, but an earlier one may have
+                        // been, and a new session cannot tell.
+                        number = None;
+                        if let Some(session) = session.as_deref_mut() {
+                            *session = None;
+                        }
+                        if let (Access::Once, Some(reason)) = (access, uncertain) {
+                            return Err(self.unconfirmed(call, reason));
+                        }
+                        uncertain = None;
+                        logins += 1;
+                        if logins > MAX_LOGINS_PER_CALL {
+                            return Err(Error::of_fault(&self.inner.hub, &call.method, fault));
+                        }
+                        info!(
+                            hub = self.inner.hub,
+                            call = call.method,
+                            "session lost, logging in anew: {}",
+                            fault.text
+                        );
+                    }
+                    FaultKind::AuthError | FaultKind::GSSAPIAuthError
+                        if session.as_deref().is_some_and(Option::is_none) =>
+                    {
+                        return Err(self.setup(call, format!("login refused: {}", fault.text)));
+                    }
+                    _ => return Err(Error::of_fault(&self.inner.hub, &call.method, fault)),
+                },
+                Attempt::Failed(failure) => {
+                    match failure.kind {
+                        FailureKind::Setup => return Err(self.setup(call, failure.reason)),
+                        FailureKind::NotSent => {}
+                        FailureKind::MaybeSent => uncertain = Some(failure.reason.clone()),
+                        FailureKind::KeepAliveDropped => {
+                            uncertain = Some(failure.reason.clone());
+                            if !std::mem::replace(&mut keep_alive_dropped, true) {
+                                continue;
+                            }
+                        }
+                    }
+                    tries += 1;
+                    let may_retry = session.is_some() || options.anon_retry;
+                    if !may_retry || tries > options.max_retries {
+                        return Err(match (access, uncertain) {
+                            (Access::Once, Some(reason)) => self.unconfirmed(call, reason),
+                            _ => self.unreachable(call, failure.reason, tries),
+                        });
+                    }
+                    if tries % ATTEMPTS_PER_WARNING == 1 {
+                        warn!(
+                            hub = self.inner.hub,
+                            call = call.method,
+                            tries,
+                            "will try again: {}",
+                            failure.reason
+                        );
+                    }
+                    // The first repetition comes at once.
+                    if tries > 1 {
+                        sleep(options.retry_interval).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One attempt, after a login if there is no session yet.
+    async fn attempt(
+        &self,
+        body: &Arc<Vec<u8>>,
+        access: Access,
+        session: Option<&mut Option<Session>>,
+        number: &mut Option<i64>,
+    ) -> Result<Value, Attempt> {
+        let inner = &*self.inner;
+        let request = match session {
+            None => self.request(None, Arc::clone(body), access),
+            Some(session) => {
+                let session = match session {
+                    Some(session) => session,
+                    None => session.insert(session::log_in(&inner.http, &inner.config).await?),
+                };
+                let number = *number.get_or_insert_with(|| session.number_call());
+                self.request(Some((session, number)), Arc::clone(body), access)
+            }
         };
-        let hub = &self.client.inner.config.server;
-        let results = self.calls.drain(..size).zip(answers).map(|(call, answer)| match answer {
-            Ok(value) => (call.decode)(value).map_err(|p| self.client.unexpected(&call.method, p)),
-            Err(fault) => Err(Error::of_fault(hub, &call.method.method, fault)),
-        });
-        Some(Ok(results.collect()))
+        match read_answer(inner.http.exchange(request).await) {
+            Outcome::Value(value) => Ok(value),
+            Outcome::Fault(fault) => Err(Attempt::Fault(fault)),
+            Outcome::Failed(failure) => Err(Attempt::Failed(failure)),
+        }
     }
 
-    /// Sends all chunks and gives all results, in the order of the calls.
-    pub async fn all(mut self) -> Result<Vec<Result<T, Error>>, Error> {
-        let mut results = Vec::with_capacity(self.calls.len());
-        while let Some(chunk) = self.next_chunk().await {
-            results.extend(chunk?);
+    fn request(
+        &self,
+        session: Option<(&Session, i64)>,
+        body: Arc<Vec<u8>>,
+        access: Access,
+    ) -> Request {
+        let config = &self.inner.config;
+        let (url, headers) = match session {
+            Some((session, number)) => session.request(&config.server, number),
+            None => (config.server.clone(), Vec::new()),
+        };
+        Request {
+            url,
+            headers,
+            body,
+            proof: Proof::None,
+            timeout: config.session.timeout,
+            fresh_connection: access == Access::Once,
         }
-        Ok(results)
+    }
+
+    pub(crate) fn unexpected(&self, call: &MethodCall, problem: impl ToString) -> Error {
+        let (hub, call) = self.names(call);
+        Error::Unexpected { hub, call, problem: problem.to_string() }
+    }
+
+    fn setup(&self, call: &MethodCall, reason: String) -> Error {
+        let (hub, call) = self.names(call);
+        Error::Setup { hub, call, reason }
+    }
+
+    fn unconfirmed(&self, call: &MethodCall, reason: String) -> Error {
+        let (hub, call) = self.names(call);
+        Error::Unconfirmed { hub, call, reason }
+    }
+
+    fn unreachable(&self, call: &MethodCall, reason: String, tries: u32) -> Error {
+        let (hub, call) = self.names(call);
+        Error::Unreachable { hub, call, reason, tries }
+    }
+
+    fn names(&self, call: &MethodCall) -> (String, String) {
+        (self.inner.hub.clone(), call.method.clone())
+    }
+}
+
+/// Reads what an exchange brought. Whatever is not XML-RPC under status 200 comes from something between us and the hub,
+/// or was cut off.
+fn read_answer(exchanged: Result<Answer, Failure>) -> Outcome {
+    let answer = match exchanged {
+        Ok(answer) => answer,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    if answer.status != 200 {
+        // A status from 400 to 499 is given before anything is executed; others may come from a proxy after that.
+        let kind = match answer.status {
+            300..=499 => FailureKind::NotSent,
+            _ => FailureKind::MaybeSent,
+        };
+        return Outcome::Failed(Failure { reason: status_line(&answer), kind });
+    }
+    match decode_response(&answer.body, Limits::RESPONSE) {
+        Ok(Ok(value)) => Outcome::Value(value),
+        Ok(Err(fault)) => Outcome::Fault(fault),
+        Err(problem) => {
+            let kind = answer.content_type.split(';').next().unwrap_or_default().trim();
+            let kind = if kind.is_empty() { "no content type" } else { kind };
+            let reason = format!("the answer ({kind}) is not XML-RPC: {problem}");
+            Outcome::Failed(Failure { reason, kind: FailureKind::MaybeSent })
+        }
+    }
+}
+
+/// An HTTP status that is not 200, with the hub's own words if it gives any.
+fn status_line(answer: &Answer) -> String {
+    let mut line = format!("HTTP status {}", answer.status);
+    if answer.content_type.starts_with("text/plain") {
+        let text = String::from_utf8_lossy(&answer.body);
+        let text: String = text.lines().next().unwrap_or_default().chars().take(200).collect();
+        if !text.trim().is_empty() {
+            line = format!("{line}: {}", text.trim());
+        }
+    }
+    line
+}
+
+/// The address without what may stand before an `@` in it.
+fn without_credentials(address: &str) -> String {
+    match (address.find("://"), address.find('@')) {
+        (Some(scheme), Some(at)) if !address[scheme + 3..at].contains('/') => {
+            format!("{}{}", &address[..scheme + 3], &address[at + 1..])
+        }
+        _ => address.to_owned(),
     }
 }
