@@ -45,6 +45,24 @@ impl Database {
         let options = self.config.options().expect("the cluster's addresses are well-formed");
         connect_single(&options).await.expect("the test cluster answers")
     }
+
+    /// Returns once some session of this database waits for a lock: for tests of transactions that meet.
+    pub async fn until_somebody_waits(&self) {
+        let mut connection = self.connection().await;
+        loop {
+            let waits: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&mut connection)
+            .await
+            .expect("the test cluster answers");
+            if waits {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 impl Deref for Database {

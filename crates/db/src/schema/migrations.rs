@@ -16,11 +16,38 @@ pub struct Migration {
 }
 
 /// All migrations of this version.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "what the services remember",
-    sql: include_str!("../../schema/0001-services.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "indexes for foreign keys",
+        sql: include_str!("../../schema/migrations/0001_foreign_keys.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "versions compare as bytes",
+        sql: include_str!("../../schema/migrations/0002_versions_by_bytes.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "last builds under concurrency and deletion",
+        sql: include_str!("../../schema/migrations/0003_last_builds.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "all_blocked of touched base packages only",
+        sql: include_str!("../../schema/migrations/0004_all_blocked.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "unique names of global groups",
+        sql: include_str!("../../schema/migrations/0005_global_group_names.sql"),
+    },
+    Migration {
+        number: 6,
+        name: "what the services remember",
+        sql: include_str!("../../schema/migrations/0006_services.sql"),
+    },
+];
 
 #[cfg(test)]
 mod tests {
