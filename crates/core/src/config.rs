@@ -9,6 +9,7 @@
 //! Each section is a typed struct in [`sections`]; each syntax is one function from text to a [`tree`]: TOML today,
 //! the dict literal of existing installations beside it later.
 
+mod client;
 mod deserialize;
 mod environment;
 mod secret;
@@ -16,6 +17,7 @@ mod sections;
 mod syntax;
 mod tree;
 
+pub use client::ClientProblem;
 pub use secret::{FreeForm, Secret};
 pub use sections::*;
 pub use tree::Origin;
@@ -158,6 +160,9 @@ fn check(config: &Config, root: &Node) -> Result<(), ConfigError> {
     }
     if config.dependency.persist_chunk_size == 0 {
         return refuse("dependency", "persist_chunk_size", "must be at least 1");
+    }
+    if let Err(ClientProblem { key, problem }) = config.koji_config.client_config() {
+        return refuse("koji_config", key, &problem);
     }
     for (name, service) in config.services.all() {
         if !(service.interval >= 0.0 && service.interval.is_finite()) {

@@ -136,6 +136,14 @@ fn pool_options(config: &DatabaseConfig) -> PgPoolOptions {
         .acquire_timeout(config.acquire_timeout)
 }
 
+/// Opens a single connection: for a process that does one thing and ends.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_one(config: &DatabaseConfig) -> Result<PgConnection> {
+    connect_single(&config.options()?).await
+}
+
 /// A connection of its own, outside the pool: for locks and for statements that belong to no pool.
 pub(crate) async fn connect_single(options: &PgConnectOptions) -> Result<PgConnection> {
     PgConnection::connect_with(options)

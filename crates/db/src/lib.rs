@@ -18,11 +18,13 @@
 mod connection;
 mod error;
 
+pub mod administration;
 pub mod builds;
 pub mod cluster;
 pub mod dependency_keys;
 pub mod entities;
 pub mod locks;
+pub mod news;
 pub mod packages;
 pub mod pages;
 pub mod resolution;
@@ -32,6 +34,6 @@ pub mod statistics;
 pub mod testing;
 pub mod wake;
 
-pub use connection::{Address, DatabaseConfig, Pool, connect, connect_lazy};
+pub use connection::{Address, DatabaseConfig, Pool, connect, connect_lazy, connect_one};
 pub use error::{Error, Result};
 pub use sqlx::postgres::{PgConnection, PgExecutor};

@@ -203,6 +203,35 @@ fn a_secondary_koji_inherits_from_the_primary() {
 }
 
 #[test]
+fn the_clients_login_and_patience_come_from_their_keys() {
+    let text = "[koji_config]\nserver = 'http://hub'\nlogin_method = 'login'\n\
+                login_args = { user = 'koschei', password = 'hunter2' }\n\
+                session_opts = { timeout = 60, retry_interval = 0.5 }\n";
+    let client = load(text).unwrap().config.koji_config.client_config().unwrap();
+    assert_eq!(client.server, "http://hub");
+    assert_eq!(
+        client.login,
+        koji::Login::Password {
+            user: "koschei".to_owned(),
+            password: koji::Secret::new("hunter2")
+        }
+    );
+    assert_eq!(client.session.timeout.as_secs(), 60);
+    assert_eq!(client.session.retry_interval.as_millis(), 500);
+    assert_eq!(client.session.max_retries, 1000);
+
+    assert_eq!(
+        refused("[koji_config]\nlogin_method = 'ssl_login'\nlogin_args = { ca = 'x' }\n"),
+        "config.cfg, line 3: koji_config.login_args must have cert, because login_method is \
+         ssl_login"
+    );
+    assert_eq!(
+        refused("[koji_config.session_opts]\nmax_retries = 'often'\n"),
+        "config.cfg, line 1: koji_config.session_opts must have a whole number as max_retries"
+    );
+}
+
+#[test]
 fn keys_of_older_versions_are_ignored_with_one_warning() {
     let text = "version = 1\n[alembic]\nalembic_ini = 'x'\n[logging.loggers.x]\nlevel = 1\n\
                 [directories]\ntemplates = 't'\ncachedir = '/c'\n\

@@ -90,6 +90,7 @@ impl Node {
     pub(super) fn merge(&mut self, later: Node) {
         match (&mut self.value, later.value) {
             (Value::Table(mine), Value::Table(theirs)) => {
+                self.origin = later.origin;
                 for (key, node) in theirs {
                     match mine.get_mut(&key) {
                         Some(below) => below.merge(node),
