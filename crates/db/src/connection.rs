@@ -77,6 +77,25 @@ impl DatabaseConfig {
         }
     }
 
+    /// The database that the configuration file names. Without a role, the operating system's user is meant.
+    #[must_use]
+    pub fn from_settings(
+        settings: &koschei_core::config::DatabaseConfig,
+        application_name: impl Into<String>,
+    ) -> Self {
+        let address = match &settings.db_url {
+            Some(url) => Address::Url(url.reveal().to_owned()),
+            None => Address::Parts {
+                host: settings.host.clone(),
+                port: settings.port,
+                database: settings.database.clone(),
+                username: settings.username.clone(),
+                password: settings.password.as_ref().map(|password| password.reveal().to_owned()),
+            },
+        };
+        Self::new(address, application_name)
+    }
+
     /// The same database under the name of another service.
     #[must_use]
     pub fn with_application_name(mut self, name: impl Into<String>) -> Self {
