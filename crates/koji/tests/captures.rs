@@ -1,7 +1,13 @@
 //! The typed calls against recorded traffic of a real hub: every answer that belongs to a call of ours decodes, no known
 //! member changes on the way, and what we send means what the official client sends.
 
-#[cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
 mod captures_on_disk;
 
 use chrono::{DateTime, Utc};

@@ -1,7 +1,13 @@
 //! The rules of sessions, call numbers and repetition, one test each, against a hub that misbehaves as told and counts
 //! what it executes. Whatever happens on the way, no build is lost unnoticed and none is made twice.
 
-#[cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
 mod support;
 
 use std::time::{Duration, Instant};

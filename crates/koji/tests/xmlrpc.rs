@@ -1,7 +1,13 @@
 //! The codec against the wire: captured bodies of a real hub and client, Python's own implementation as a judge, and
 //! bodies that nobody should send.
 
-#[cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
 mod captures_on_disk;
 
 use std::path::Path;
