@@ -1,16 +1,34 @@
 //! Starts one service: configuration, log, database, and then the crate that does the work.
+//!
+//! A service may be started before its database and outlives its absence. It holds a lock that says that it runs, so
+//! that nobody changes the schema under it, and it refuses to run on a schema that is not the one it knows.
 
-use std::process::ExitCode;
+mod web;
 
+use std::{fmt, process::ExitCode, time::Duration};
+
+use koschei_backend::{Context, Service, Stop, driver};
+use koschei_core::config::{Config, Plugin};
+use koschei_db::{Pool, locks::ServiceLock, schema};
 use nix::{
     sys::{prctl, signal::Signal},
     unistd::getppid,
 };
+use tokio::time::sleep;
 
 use crate::{
     command_line::{KojisimOptions, ServiceOptions},
+    configuration::{self, Reader},
+    database,
     failure::Failure,
+    logging,
 };
+
+/// The exit status that asks the supervisor to start the service again: it needed more memory than it may.
+const OVER_LIMIT: u8 = 3;
+
+/// A pause between two attempts to reach the database, and between two looks whether it is still there.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +41,153 @@ pub(crate) enum Name {
     Web,
 }
 
-impl Name {
+impl fmt::Display for Name {
     /// As people, systemd and the command line call it.
-    fn text(self) -> &'static str {
-        match self {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Polling => "polling",
             Self::RepoResolver => "repo-resolver",
             Self::BuildResolver => "build-resolver",
             Self::Scheduler => "scheduler",
             Self::Watcher => "watcher",
             Self::Web => "web",
+        })
+    }
+}
+
+/// Runs a service until it is asked to stop.
+pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Failure> {
+    logging::start(&options.log);
+    let reader = if name == Name::Web { Reader::Frontend } else { Reader::Backend };
+    let configuration = configuration::read(reader)?;
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    let config = configuration.config;
+    let service = match name {
+        Name::Polling => Some(Service::Polling),
+        Name::RepoResolver => Some(Service::RepoResolver),
+        Name::BuildResolver => Some(Service::BuildResolver),
+        Name::Scheduler => Some(Service::Scheduler),
+        Name::Web => None,
+        Name::Watcher => return Err(no_watcher(&config)),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format_args!("{name} cannot start: {error}")))?;
+    let ending = runtime.block_on(async {
+        let stop = Stop::on_signals()
+            .map_err(|error| Failure::new(format_args!("{name} cannot catch signals: {error}")))?;
+        let Some((pool, lock)) = join(&config, name, &stop).await? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let work = async {
+            match service {
+                Some(service) => work(service, options.once, config, pool.clone(), stop).await,
+                None => web::serve(&config, pool.clone(), stop).await,
+            }
+        };
+        tokio::select! {
+            ending = work => ending,
+            failure = stay_joined(lock, &pool) => Err(failure),
+        }
+    });
+    // Whatever still computes on other threads has been given up by now.
+    runtime.shutdown_background();
+    ending
+}
+
+async fn work(
+    service: Service,
+    once: bool,
+    config: Config,
+    pool: Pool,
+    stop: Stop,
+) -> Result<ExitCode, Failure> {
+    let context = Context::new(config, pool, stop).map_err(Failure::usage)?;
+    if once {
+        let outcome = driver::once(service, &context).await.map_err(Failure::new)?;
+        for (about, error) in &outcome.failures {
+            eprintln!("{}: {about}: {error}", crate::command_line::PROGRAM);
+        }
+        let clean = outcome.failures.is_empty();
+        return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    Ok(match driver::run(service, &context).await {
+        driver::Ended::Stopped => ExitCode::SUCCESS,
+        driver::Ended::OverLimit => ExitCode::from(OVER_LIMIT),
+    })
+}
+
+fn no_watcher(config: &Config) -> Failure {
+    Failure::usage(if config.has_plugin(Plugin::Fedmsg) {
+        "this version cannot listen to the bus yet; polling finds everything, only later"
+    } else {
+        "watcher needs the plugin fedmsg, which is not among the plugins of the configuration"
+    })
+}
+
+/// Connects to the database and says there that a service runs; waits for a database that is away. Nothing when asked to
+/// stop meanwhile.
+async fn join(
+    config: &Config,
+    name: Name,
+    stop: &Stop,
+) -> Result<Option<(Pool, ServiceLock)>, Failure> {
+    let address = database::configured(config, &format!("koschei-{name}"));
+    let mut told = false;
+    loop {
+        let error = match try_join(&address).await {
+            Ok(joined) => return Ok(Some(joined)),
+            Err(error) if error.is_transient() => error,
+            Err(error) => return Err(Failure::new(error)),
+        };
+        if !told {
+            tracing::warn!("{error}; trying again until it answers");
+            told = true;
+        }
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = stop.requested() => return Ok(None),
         }
     }
+}
+
+async fn try_join(address: &koschei_db::DatabaseConfig) -> koschei_db::Result<(Pool, ServiceLock)> {
+    let pool = koschei_db::connect(address).await?;
+    let lock = hold(&pool).await?;
+    Ok((pool, lock))
+}
+
+async fn hold(pool: &Pool) -> koschei_db::Result<ServiceLock> {
+    let lock = ServiceLock::acquire(pool).await?;
+    let mut connection = pool.acquire().await.map_err(koschei_db::Error::from)?;
+    schema::check_current(&mut connection).await?;
+    Ok(lock)
+}
+
+/// Takes the lock again when an outage of the database has ended it. Ends only when the database that came back has
+/// another schema.
+async fn stay_joined(mut lock: ServiceLock, pool: &Pool) -> Failure {
+    loop {
+        sleep(PAUSE).await;
+        if lock.check().await.is_ok() {
+            continue;
+        }
+        lock = loop {
+            match hold(pool).await {
+                Ok(lock) => break lock,
+                Err(error) if error.is_transient() => sleep(PAUSE).await,
+                Err(error) => return Failure::new(error),
+            }
+        };
+    }
+}
+
+/// Runs the simulated Koji alone, telling on standard output what its packagers do.
+pub(crate) fn run_kojisim(_: KojisimOptions) -> Result<ExitCode, Failure> {
+    Err(Failure::usage("kojisim cannot be run yet"))
 }
 
 /// Has the kernel kill this process when its parent dies, and ends at once when that has happened already.
@@ -46,12 +199,4 @@ pub(crate) fn die_with(parent: i32) -> Result<(), Failure> {
     } else {
         Err(Failure::new(format_args!("the process {parent} that started this one is gone")))
     }
-}
-
-pub(crate) fn run(name: Name, _: &ServiceOptions) -> Result<ExitCode, Failure> {
-    Err(Failure::usage(format_args!("{} cannot be run yet", name.text())))
-}
-
-pub(crate) fn run_kojisim(_: KojisimOptions) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("kojisim cannot be run yet"))
 }
