@@ -1,0 +1,323 @@
+//! `koschei admin`, by the real executable on a real PostgreSQL: the procedures of the operators work as written, and a
+//! mistake is one line, a status that is not 0, and no change.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
+
+mod support;
+
+use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Output};
+
+use koschei_db::testing::{Database, database, empty_database};
+use support::{database_section, koschei, stderr, stdout};
+
+/// An operator at a terminal.
+struct Operator {
+    directory: tempfile::TempDir,
+    database: Database,
+}
+
+impl Operator {
+    async fn with(database: Database) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("koschei.toml"), database_section(database.config()))
+            .unwrap();
+        Self { directory, database }
+    }
+
+    /// With a collection f27 that has packages foo, bar and baz, of which none is tracked.
+    async fn with_packages() -> Self {
+        let database = database().await;
+        sqlx::raw_sql(
+            "INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
+             VALUES ('f27', 'Fedora 27', 'f27', 'f27', 'f27-build');
+             INSERT INTO base_package (name) VALUES ('foo'), ('bar'), ('baz'), ('pkg1'), ('pkg2'), ('pkg3');
+             INSERT INTO package (base_id, name, collection_id)
+             SELECT base_package.id, base_package.name, collection.id FROM base_package, collection
+             WHERE base_package.name IN ('foo', 'bar', 'baz');",
+        )
+        .execute(database.pool())
+        .await
+        .unwrap();
+        Self::with(database).await
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.directory.path().join("koschei.toml")
+    }
+
+    /// Types a command as the procedures have it.
+    fn types(&self, line: &[&str]) -> Output {
+        assert_eq!(line[0], "koschei-admin");
+        let name = self.directory.path().join("koschei-admin");
+        if !name.exists() {
+            symlink(env!("CARGO_BIN_EXE_koschei"), &name).unwrap();
+        }
+        let mut command = std::process::Command::new(name);
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_str().is_some_and(|name| name.starts_with("KOSCHEI_")) {
+                command.env_remove(variable);
+            }
+        }
+        command
+            .env("KOSCHEI_CONFIG", self.configuration())
+            .env("SUDO_USER", "mizdebsk")
+            .args(&line[1..])
+            .output()
+            .unwrap()
+    }
+
+    fn succeeds(&self, line: &[&str]) -> String {
+        let output = self.types(line);
+        assert!(output.status.success(), "{line:?}: {}", stderr(&output));
+        assert_eq!(stderr(&output), "", "{line:?}");
+        stdout(&output)
+    }
+
+    /// The one line that a mistake gets.
+    fn fails(&self, line: &[&str]) -> String {
+        let output = self.types(line);
+        assert!(!output.status.success(), "{line:?} said {}", stdout(&output));
+        assert_eq!(stdout(&output), "", "{line:?}");
+        let said = stderr(&output);
+        assert_eq!(said.lines().count(), 1, "{line:?} said {said}");
+        said
+    }
+
+    async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(self.database.pool()).await.unwrap()
+    }
+
+    async fn texts(&self, query: &'static str) -> Vec<String> {
+        sqlx::query_scalar(query).fetch_all(self.database.pool()).await.unwrap()
+    }
+
+    /// The audit log, oldest first.
+    async fn log(&self) -> Vec<String> {
+        self.texts(
+            r#"SELECT "user".name || ' ' || environment::text || ': ' || message
+                 FROM log_entry JOIN "user" ON "user".id = user_id ORDER BY log_entry.id"#,
+        )
+        .await
+    }
+}
+
+#[tokio::test]
+async fn the_schema_is_created_brought_up_to_date_and_asked_about() {
+    let operator = Operator::with(empty_database().await).await;
+    let said = operator.fails(&["koschei-admin", "db", "status"]);
+    assert!(said.contains("create-db"), "{said}");
+    let said = operator.fails(&["koschei-admin", "set-notice", "x"]);
+    assert!(said.contains("create-db"), "{said}");
+    assert_eq!(operator.succeeds(&["koschei-admin", "create-db"]), "The schema was created");
+    assert_eq!(
+        operator.succeeds(&["koschei-admin", "create-db"]),
+        "The schema is there already and up to date"
+    );
+    assert_eq!(
+        operator.succeeds(&["koschei-admin", "alembic", "upgrade", "head"]),
+        "Nothing to do: the schema is up to date"
+    );
+    assert_eq!(
+        operator.succeeds(&["koschei-admin", "db", "upgrade"]),
+        "Nothing to do: the schema is up to date"
+    );
+    assert_eq!(operator.succeeds(&["koschei-admin", "db", "status"]), "The schema is up to date");
+}
+
+#[tokio::test]
+async fn an_announcement_is_set_and_cleared() {
+    let operator = Operator::with(database().await).await;
+    let text = "Koschei operation is currently suspended due to scheduled Koji outage";
+    operator.succeeds(&["koschei-admin", "set-notice", text]);
+    let notice = "SELECT content FROM admin_notice WHERE key = 'global_notice'";
+    assert_eq!(operator.texts(notice).await, [text]);
+    let other =
+        "Sumbitting scratch builds by Koschei is currently disabled due to Fedora 23 mass rebuild";
+    operator.succeeds(&["koschei-admin", "set-notice", other]);
+    assert_eq!(operator.texts(notice).await, [other]);
+    assert_eq!(operator.succeeds(&["koschei-admin", "clear-notice"]), "Notice cleared");
+    assert!(operator.texts(notice).await.is_empty());
+    assert_eq!(operator.succeeds(&["koschei-admin", "clear-notice"]), "There was no notice");
+    assert_eq!(
+        operator.log().await,
+        [
+            format!("mizdebsk admin: Notice set: {text}"),
+            format!("mizdebsk admin: Notice set: {other}"),
+            "mizdebsk admin: Notice cleared".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn groups_are_added_empty_and_with_packages() {
+    let operator = Operator::with_packages().await;
+    operator.succeeds(&["koschei-admin", "add-group", "mynewgroup"]);
+    let said = operator.fails(&["koschei-admin", "add-group", "mynewgroup", "pkg1"]);
+    assert!(said.contains("there is a group mynewgroup already"), "{said}");
+    operator.succeeds(&["koschei-admin", "add-group", "other", "pkg1", "pkg2", "pkg3"]);
+    operator.succeeds(&[
+        "koschei-admin",
+        "add-group",
+        "alice/mynewgroup",
+        "pkg1",
+        "-m",
+        "alice",
+        "bob",
+    ]);
+    let members =
+        "SELECT coalesce(namespace || '/', '') || package_group.name || ' ' || base_package.name
+                     FROM package_group
+                     JOIN package_group_relation ON group_id = package_group.id
+                     JOIN base_package ON base_package.id = base_id ORDER BY 1";
+    assert_eq!(
+        operator.texts(members).await,
+        ["alice/mynewgroup pkg1", "other pkg1", "other pkg2", "other pkg3"]
+    );
+    let owners =
+        r#"SELECT "user".name FROM group_acl JOIN "user" ON "user".id = user_id ORDER BY 1"#;
+    assert_eq!(operator.texts(owners).await, ["alice", "bob"]);
+
+    let said = operator.fails(&["koschei-admin", "add-group", "third", "pkg1", "nope", "nada"]);
+    assert!(said.contains("no packages called nada, nope; nothing was changed"), "{said}");
+    assert_eq!(operator.number("SELECT count(*) FROM package_group WHERE name = 'third'").await, 0);
+}
+
+#[tokio::test]
+async fn a_static_priority_is_set_as_the_procedure_says() {
+    let operator = Operator::with_packages().await;
+    operator.succeeds(&[
+        "koschei-admin",
+        "--collection",
+        "f27",
+        "set-priority",
+        "--static",
+        "foo",
+        "100",
+    ]);
+    let priorities = "SELECT name || ' ' || static_priority || ' ' || manual_priority FROM package
+                       WHERE static_priority <> 0 OR manual_priority <> 0 ORDER BY 1";
+    assert_eq!(operator.texts(priorities).await, ["foo 100 0"]);
+    operator.succeeds(&[
+        "koschei-admin",
+        "set-priority",
+        "bar",
+        "baz",
+        "-50",
+        "--collection",
+        "f27",
+    ]);
+    assert_eq!(operator.texts(priorities).await, ["bar 0 -50", "baz 0 -50", "foo 100 0"]);
+    assert_eq!(
+        operator.log().await.first().map(String::as_str),
+        Some("mizdebsk admin: Package foo (f27): static priority set to 100")
+    );
+
+    let said = operator.fails(&["koschei-admin", "set-priority", "foo", "1"]);
+    assert!(said.contains("--collection"), "{said}");
+    let said = operator.fails(&["koschei-admin", "-c", "f99", "set-priority", "foo", "1"]);
+    assert!(said.contains("there is no collection f99"), "{said}");
+    let said = operator.fails(&["koschei-admin", "-c", "f27", "set-priority", "foo", "pkg1", "1"]);
+    assert!(said.contains("no package called pkg1 in collection f27"), "{said}");
+    assert_eq!(operator.texts(priorities).await, ["bar 0 -50", "baz 0 -50", "foo 100 0"]);
+}
+
+#[tokio::test]
+async fn packages_are_tracked_all_or_none() {
+    let operator = Operator::with_packages().await;
+    let tracked = "SELECT name FROM package WHERE tracked ORDER BY 1";
+    let said = operator.fails(&["koschei-admin", "add-pkg", "foo", "nope", "-c", "f27"]);
+    assert!(
+        said.contains("no package called nope in collection f27; nothing was changed"),
+        "{said}"
+    );
+    assert!(operator.texts(tracked).await.is_empty());
+    operator.succeeds(&["koschei-admin", "add-pkg", "foo", "bar", "foo", "-c", "f27"]);
+    assert_eq!(operator.texts(tracked).await, ["bar", "foo"]);
+    assert_eq!(operator.log().await.len(), 2);
+    assert_eq!(
+        operator.succeeds(&["koschei-admin", "add-pkg", "foo", "-c", "f27"]),
+        "Nothing to do: tracked in f27 already"
+    );
+    assert_eq!(operator.log().await.len(), 2, "what changes nothing is not logged");
+}
+
+#[tokio::test]
+async fn psql_talks_to_the_configured_database() {
+    let operator = Operator::with_packages().await;
+    let said =
+        operator.succeeds(&["koschei-admin", "psql", "-At", "-c", "SELECT name FROM collection"]);
+    assert_eq!(said, "f27");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_before_anything_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("koschei.toml");
+    fs::write(&file, "[koji_config]\nmax_bilds = 3\n").unwrap();
+    for line in [["admin", "clear-notice"], ["scheduler", "--once"], ["web", "--debug"]] {
+        let output = koschei(&file).args(line).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr(&output),
+            format!(
+                "koschei: {}, line 2: there is no setting called koji_config.max_bilds \
+                 (did you mean koji_config.max_builds?)",
+                file.display()
+            )
+        );
+    }
+    let missing = directory.path().join("none.toml");
+    let output = koschei(&missing).args(["admin", "config", "check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("none.toml cannot be read"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_configuration_is_checked_and_shown_without_secrets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("koschei.toml");
+    fs::write(&file, "version = 1\n[database_config]\npassword = 'hunter2'\n").unwrap();
+    let output = koschei(&file).args(["admin", "config", "check"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(stdout(&output).starts_with("The configuration is valid: "), "{}", stdout(&output));
+    assert!(stderr(&output).contains("ignored: version"), "{}", stderr(&output));
+    let output = koschei(&file)
+        .env("KOSCHEI__KOJI_CONFIG__MAX_BUILDS", "7")
+        .args(["admin", "config", "show"])
+        .output()
+        .unwrap();
+    let shown = stdout(&output);
+    assert!(
+        shown.contains("max_builds = 7") && shown.contains("password = \"********\""),
+        "{shown}"
+    );
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn watcher_without_the_bus_ends_with_one_sentence_and_status_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("koschei.toml");
+    fs::write(&file, "").unwrap();
+    let output = koschei(&file).arg("watcher").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        stderr(&output),
+        "koschei: watcher needs the plugin fedmsg, which is not among the plugins of the configuration"
+    );
+}
+
+#[tokio::test]
+async fn a_service_refuses_a_schema_that_is_not_current_and_says_what_to_do() {
+    let operator = Operator::with(empty_database().await).await;
+    let output = koschei(&operator.configuration()).args(["polling", "--once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "koschei: the database is empty: create the schema with `koschei-admin create-db`"
+    );
+}
