@@ -137,7 +137,8 @@ impl ClusterError {
     /// What PostgreSQL's programs print, as one of our sentences. Their messages are in English, because they are
     /// started in the C locale.
     pub(super) fn from_output(output: &str, directory: &Path, socket: &Path, log: &Path) -> Self {
-        if output.contains("No space left on device") || output.contains("Disk quota exceeded") {
+        let full = ["No space left on device", "Check free disk space", "Disk quota exceeded"];
+        if full.iter().any(|words| output.contains(words)) {
             return Self::DiskFull { directory: directory.to_owned() };
         }
         if output.contains(".s.PGSQL.") && output.contains("already exists")
@@ -158,5 +159,47 @@ impl ClusterError {
                 |(_, reason)| reason.trim().to_owned(),
             );
         Self::Failed { reason, log: log.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explain(output: &str) -> String {
+        ClusterError::from_output(
+            output,
+            Path::new("/data"),
+            Path::new("/data/socket/.s.PGSQL.5432"),
+            Path::new("/data/postgresql.log"),
+        )
+        .to_string()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_what_postgresql_says_about_it() {
+        // Printed by PostgreSQL 15's initdb on file systems of 20 MB.
+        for output in [
+            "2026-11-22 15:58:53.612 UTC [3582] FATAL:  could not extend file \"base/1/2691\": No space left on device\n\
+             2026-11-22 15:58:53.612 UTC [3582] HINT:  Check free disk space.\n\
+             2026-11-22 15:58:53.612 UTC [3582] PANIC:  cannot abort transaction 1, it was already committed\n\
+             Aborted\nchild process exited with exit code 134\n",
+            "2026-11-22 15:59:12.656 UTC [4225] FATAL:  could not extend file \"base/1/2691\": wrote only 4096 of 8192 \
+             bytes at block 20\n2026-11-22 15:59:12.656 UTC [4225] HINT:  Check free disk space.\n",
+        ] {
+            assert_eq!(explain(output), "the disk is full: PostgreSQL needs about 100 MB in /data");
+        }
+    }
+
+    #[test]
+    fn any_other_reason_is_given_in_postgresqls_own_words() {
+        let output = "pg_ctl: could not start server\nExamine the log output.\n\
+             2026-11-22 16:00:00.000 UTC [1] FATAL:  data directory \"/data/data\" has invalid permissions\n\
+             2026-11-22 16:00:00.000 UTC [1] DETAIL:  Permissions should be u=rwx (0700).\n";
+        assert_eq!(
+            explain(output),
+            "PostgreSQL could not be started: data directory \"/data/data\" has invalid permissions \
+             (see /data/postgresql.log)"
+        );
     }
 }

@@ -78,7 +78,8 @@ pub struct Cluster {
     _lock: File,
 }
 
-/// Started with: pg_ctl, data directory, log, what to remove in the end (or nothing).
+/// Started with: pg_ctl, data directory, log, the signal that ends the server, what to remove in the end (or nothing).
+/// It ends only the server that it started: by the time it gets to that, the next one may be there already.
 const KEEPER: &str = r#"
 # Our parent may be gone when we have something to say to it.
 trap '' PIPE
@@ -86,14 +87,24 @@ if ! "$1" start -D "$2" -l "$3" -w -t 300 >&2 </dev/null; then
     echo failed
     exit 1
 fi
+read -r server <"$2/postmaster.pid"
 echo ready
 keep=
 while read -r command; do
     [ "$command" = stop ] && keep=1 && break
 done
-"$1" stop -D "$2" -m fast -w -t 30 >/dev/null 2>&1 </dev/null ||
-    "$1" stop -D "$2" -m immediate -w -t 30 >/dev/null 2>&1 </dev/null
-[ -n "$4" ] && [ -z "$keep" ] && rm -rf "$4"
+runs() {
+    { read -r now <"$2/postmaster.pid"; } 2>/dev/null && [ "$now" = "$server" ]
+}
+kill -s "$4" "$server"
+turns=0
+while runs "$@"; do
+    turns=$((turns + 1))
+    [ $turns = 300 ] && kill -s QUIT "$server"
+    [ $turns = 400 ] && kill -s KILL "$server" && break
+    sleep 0.1
+done
+[ -n "$5" ] && [ -z "$keep" ] && rm -rf "$5"
 exit 0
 "#;
 
@@ -261,6 +272,8 @@ fn launch(place: &Place, programs: &Programs, options: &Options) -> Result<Child
         .arg(programs.path("pg_ctl"))
         .arg(&data)
         .arg(&log)
+        // Fast shutdown; or immediate, where nobody will ask for the data again.
+        .arg(if options.ephemeral { "QUIT" } else { "INT" })
         .arg(if options.ephemeral { place.directory.as_os_str() } else { "".as_ref() })
         // A Ctrl-C on the terminal is for us; we decide when the server goes.
         .process_group(0)
@@ -285,6 +298,10 @@ fn launch(place: &Place, programs: &Programs, options: &Options) -> Result<Child
     }
     let _ = keeper.wait();
     said.push_str(&fs::read_to_string(&log).unwrap_or_default());
+    if place.is_full() {
+        // Then not even the log could be written.
+        return Err(ClusterError::DiskFull { directory: place.directory.clone() });
+    }
     Err(ClusterError::from_output(&said, &place.directory, &place.socket(), &log))
 }
 

@@ -169,6 +169,14 @@ impl Place {
         Ok(())
     }
 
+    /// Whether there is too little space left even for a server that has its data already.
+    pub(super) fn is_full(&self) -> bool {
+        nix::sys::statvfs::statvfs(&self.directory).is_ok_and(|system| {
+            let free = u64::from(system.blocks_available()).saturating_mul(system.fragment_size());
+            free < 1024 * 1024
+        })
+    }
+
     /// Each start has a log of its own; the one before is kept.
     fn renew_log(&self) -> Result<(), ClusterError> {
         let log = self.log();
