@@ -131,31 +131,21 @@ async fn logging_out_ends_the_session_and_the_next_call_makes_another() {
 }
 
 #[tokio::test]
-async fn calls_of_a_session_wait_for_each_other_and_reads_go_in_parallel() {
+async fn calls_of_a_session_wait_for_each_other() {
     let hub = Hub::start();
+    hub.troubles(std::iter::repeat_n(Trouble::Slow(Duration::from_millis(50)), 5));
     let client = hub.logged_in();
     let _ = tokio::join!(build(&client), build(&client), who(&client), build(&client));
     assert_eq!(hub.state().most_under_way, 1);
     assert_eq!(hub.executed("build"), 3);
-
-    let hub = Hub::start();
-    // Two that wait for an answer while two others are answered.
-    hub.troubles([
-        Trouble::Silence(Duration::from_millis(500)),
-        Trouble::Silence(Duration::from_millis(500)),
-    ]);
-    let client = hub.anonymous();
-    let _ = tokio::join!(channel(&client), channel(&client), channel(&client), channel(&client));
-    assert!((2..=4).contains(&hub.state().most_under_way));
 }
 
 #[tokio::test]
-async fn no_more_reads_are_under_way_than_configured() {
+async fn reads_go_in_parallel_but_no_more_than_configured() {
     let hub = Hub::start();
-    let pause = Trouble::Silence(Duration::from_millis(500));
-    hub.troubles(std::iter::repeat_n(pause, 4));
+    hub.troubles(std::iter::repeat_n(Trouble::Slow(Duration::from_millis(300)), 6));
     let client = Client::new(ClientConfig { parallel_requests: 2, ..hub.config() });
-    let reads = (0..8).map(|_| {
+    let reads = (0..6).map(|_| {
         let client = client.clone();
         tokio::spawn(async move { channel(&client).await })
     });
@@ -578,6 +568,16 @@ async fn keys_and_passwords_are_never_shown() {
 }
 
 #[tokio::test]
+async fn a_hub_that_has_moved_is_a_matter_for_a_person() {
+    let hub = Hub::start();
+    hub.troubles([Trouble::Status(301, false)]);
+    let error = channel(&hub.anonymous()).await.unwrap_err();
+    let text = "getChannel: HTTP status 301: the hub has moved; set its new address";
+    assert_eq!(error.to_string(), format!("{}: {text}", hub.url));
+    assert_eq!(hub.state().seen.len(), 1);
+}
+
+#[tokio::test]
 async fn a_missing_certificate_is_named() {
     let hub = Hub::start();
     let login = Login::Certificate { cert: "/nowhere/koschei.pem".into() };
@@ -585,6 +585,36 @@ async fn a_missing_certificate_is_named() {
     let text = error.to_string();
     assert!(text.contains("the client certificate /nowhere/koschei.pem cannot be read"), "{text}");
     assert!(hub.state().seen.is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_login_goes_to_its_own_address_and_a_refusal_names_the_file() {
+    let hub = Hub::start();
+    let certificate = tempfile::NamedTempFile::new().unwrap();
+    let login = Login::Certificate { cert: certificate.path().to_owned() };
+    let client = Client::new(ClientConfig { login, ..hub.config() });
+    hub.troubles([Trouble::Status(403, false)]);
+    let error = build(&client).await.unwrap_err();
+    assert!(matches!(error, Error::Setup { .. }), "{error:?}");
+    assert!(error.to_string().contains(certificate.path().to_str().unwrap()), "{error}");
+    assert_eq!(hub.state().seen.len(), 1, "it is not tried again");
+
+    build(&client).await.unwrap();
+    let logins = hub.seen("sslLogin");
+    assert!(logins.iter().all(|seen| seen.path == "/kojihub/ssllogin"));
+    assert_eq!(logins[1].call.params, []);
+    assert_eq!(hub.seen("build")[0].path, "/kojihub");
+}
+
+#[tokio::test]
+async fn without_a_kerberos_ticket_the_login_is_refused() {
+    let hub = Hub::start();
+    hub.troubles([Trouble::Status(401, false), Trouble::Status(401, false)]);
+    let login = Login::Gssapi { principal: None, keytab: None, ccache: None };
+    let error = build(&Client::new(ClientConfig { login, ..hub.config() })).await.unwrap_err();
+    assert!(matches!(error, Error::Setup { .. }), "{error:?}");
+    assert!(error.to_string().contains("Kerberos ticket"), "{error}");
+    assert!(hub.seen("sslLogin").iter().all(|seen| seen.path == "/kojihub/ssllogin"));
 }
 
 #[tokio::test]

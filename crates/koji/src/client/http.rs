@@ -220,11 +220,8 @@ fn prepare(
     Ok(())
 }
 
-fn failure(easy: &mut Easy2<Exchange>, error: &curl::Error) -> Failure {
-    let text = match easy.take_error_buf().filter(|text| !text.is_empty()) {
-        Some(detail) => detail,
-        None => error.description().to_owned(),
-    };
+fn failure(easy: &Easy2<Exchange>, error: &curl::Error) -> Failure {
+    let text = error.extra_description().unwrap_or(error.description()).to_owned();
     if easy.get_ref().too_long {
         let reason = format!("the answer is longer than {} bytes", Limits::RESPONSE.bytes);
         return Failure { reason, kind: FailureKind::MaybeSent };
@@ -234,8 +231,7 @@ fn failure(easy: &mut Easy2<Exchange>, error: &curl::Error) -> Failure {
         || error.is_ssl_cacert()
         || error.is_ssl_cacert_badfile()
         || error.is_ssl_issuer_error()
-        || (is_connection_lost(error) || error.is_ssl_connect_error())
-            && text.contains("certificate");
+        || is_alert_about_certificate(&text);
     let setup =
         error.is_unsupported_protocol() || error.is_url_malformed() || error.is_failed_init();
     // Zero as long as the request was not about to be sent.
@@ -251,6 +247,12 @@ fn failure(easy: &mut Easy2<Exchange>, error: &curl::Error) -> Failure {
         FailureKind::MaybeSent
     };
     Failure { reason: text, kind }
+}
+
+/// Whether the server refused our certificate, or the lack of one. It may do so long after the handshake, when libcurl has
+/// no code for it but that nothing more can be read; OpenSSL's words are all there is.
+fn is_alert_about_certificate(text: &str) -> bool {
+    text.contains("alert") && (text.contains("certificate") || text.contains("unknown ca"))
 }
 
 fn is_connection_lost(error: &curl::Error) -> bool {

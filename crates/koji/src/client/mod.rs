@@ -315,12 +315,17 @@ fn read_answer(exchanged: Result<Answer, Failure>) -> Outcome {
         Err(failure) => return Outcome::Failed(failure),
     };
     if answer.status != 200 {
-        // A status from 400 to 499 is given before anything is executed; others may come from a proxy after that.
+        let mut reason = status_line(&answer);
         let kind = match answer.status {
-            300..=499 => FailureKind::NotSent,
+            300..=399 => {
+                reason.push_str(": the hub has moved; set its new address");
+                FailureKind::Setup
+            }
+            // Given before anything is executed; others may come from a proxy after that.
+            400..=499 => FailureKind::NotSent,
             _ => FailureKind::MaybeSent,
         };
-        return Outcome::Failed(Failure { reason: status_line(&answer), kind });
+        return Outcome::Failed(Failure { reason, kind });
     }
     match decode_response(&answer.body, Limits::RESPONSE) {
         Ok(Ok(value)) => Outcome::Value(value),

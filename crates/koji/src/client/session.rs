@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::http::{Http, Proof, Request};
+use super::http::{Failure, FailureKind, Http, Proof, Request};
 use super::{Attempt, Outcome, read_answer};
 use crate::config::{ClientConfig, Login, Secret};
 use crate::xmlrpc::{MethodCall, encode_call, from_value};
@@ -134,8 +134,19 @@ pub(super) async fn log_in(http: &Http, config: &ClientConfig) -> Result<Session
                 Err(problem) => Err(Attempt::Unexpected(problem.to_string())),
             },
             Outcome::Fault(fault) => Err(Attempt::Fault(fault)),
-            Outcome::Failed(failure) => Err(Attempt::Failed(failure)),
+            Outcome::Failed(failure) => Err(Attempt::Failed(explained(&config.login, failure))),
         },
+    }
+}
+
+/// A failed login that a person has to look into says with what it was tried.
+fn explained(login: &Login, failure: Failure) -> Failure {
+    match login {
+        Login::Certificate { cert } if failure.kind == FailureKind::Setup => {
+            let reason = format!("{} (logging in with {})", failure.reason, cert.display());
+            Failure { reason, ..failure }
+        }
+        _ => failure,
     }
 }
 

@@ -36,7 +36,9 @@ pub(crate) enum Trouble {
     SessionForgotten,
     /// The call is executed, the answer is lost, and the session is forgotten.
     LostAfterAndSessionForgotten,
-    /// Nothing comes back for so long.
+    /// The call is executed and answered after so long.
+    Slow(Duration),
+    /// Nothing comes back for so long, and then the end.
     Silence(Duration),
 }
 
@@ -150,6 +152,7 @@ impl Hub {
     }
 
     fn serve(&self, mut stream: TcpStream, connection: usize) {
+        stream.set_nodelay(true).unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some((path, headers, body)) = read_request(&mut reader) {
             let call = decode_call(&body, Limits::REQUEST).unwrap();
@@ -161,9 +164,12 @@ impl Hub {
                 state.most_under_way = state.most_under_way.max(state.under_way);
                 state.troubles.pop_front().unwrap_or(Trouble::None)
             };
-            let goes_on = self.react(&mut stream, &seen, trouble);
+            if let Trouble::Slow(duration) = trouble {
+                std::thread::sleep(duration);
+            }
+            // Before the answer: who gets it may send the next request at once.
             self.state().under_way -= 1;
-            if !goes_on {
+            if !self.react(&mut stream, &seen, trouble) {
                 return;
             }
         }
@@ -172,7 +178,9 @@ impl Hub {
     /// Whether the connection stays.
     fn react(&self, stream: &mut TcpStream, seen: &Seen, trouble: Trouble) -> bool {
         match trouble {
-            Trouble::None => answer(stream, 200, "text/xml", &encode_response(&self.execute(seen))),
+            Trouble::None | Trouble::Slow(_) => {
+                answer(stream, 200, "text/xml", &encode_response(&self.execute(seen)))
+            }
             Trouble::LostBefore => false,
             Trouble::LostAfter => {
                 let _ = self.execute(seen);
