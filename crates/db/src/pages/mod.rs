@@ -1,1 +1,46 @@
-//! What the pages and the API of the web frontend read.
+//! What the web pages read: one module per page, one or a few statements each.
+//!
+//! Everything here only reads. A page asks for exactly what it shows, so that its cost does not
+//! grow with the database: lists come cut to one page, details of a list (reasons, groups,
+//! dependency changes) come for all of its rows in one further statement, never one per row.
+//!
+//! All times are stored as UTC without zone and leave this module as `DateTime<Utc>`.
+
+mod affected;
+mod api;
+mod build;
+mod causes;
+mod front;
+mod groups;
+mod package;
+mod packages;
+mod site;
+mod stats;
+
+pub use affected::{Affected, DependencyInterval, affected_by};
+pub use api::{ApiBuild, ApiDifference, ApiPackage, api_difference, api_packages};
+pub use build::{
+    BuildRow, ChangeRow, Evr, TaskRow, applied_changes, build, tasks_of, unapplied_changes,
+};
+pub use causes::{UnresolvedPackage, unresolved_packages};
+pub use front::{Counts, Turned, counts, turned};
+pub use groups::{GroupPage, GroupRow, group, groups};
+pub use package::{
+    BuildOutcome, CulpritCount, HistoryBuild, HistoryResolution, PackageRow, Trouble,
+    culprit_counts, history_builds, history_resolutions, package, similar_names, trouble,
+};
+pub use packages::{
+    Filter, GroupName, ListedPackage, MatrixCell, MatrixRow, Order, OrderKey, PackageSet, matrix,
+    package_groups, package_list, package_total,
+};
+pub use site::{
+    CollectionGroup, CollectionRow, admin_notice, buildroot_problems, collection_groups,
+    collections, running_builds, waiting_packages,
+};
+pub use stats::{ArchUse, Totals, resource_use, resource_use_count, totals};
+
+use sqlx::PgExecutor;
+
+/// Anything a query can run on: a pool, a connection, a transaction.
+pub trait Database<'c>: PgExecutor<'c> {}
+impl<'c, T: PgExecutor<'c>> Database<'c> for T {}

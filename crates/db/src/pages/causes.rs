@@ -1,0 +1,48 @@
+//! Root causes: the unresolved packages with what the solver says about them.
+
+use chrono::{DateTime, Utc};
+
+use super::Database;
+
+/// An unresolved package with its problems.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct UnresolvedPackage {
+    /// Package.
+    pub package_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its collection.
+    pub collection_id: i32,
+    /// Since when it is unresolved.
+    pub since: Option<DateTime<Utc>>,
+    /// What the solver says, sorted.
+    pub problems: Vec<String>,
+}
+
+/// All unresolved packages of these collections, by name.
+pub async fn unresolved_packages(
+    db: impl Database<'_>,
+    collections: &[i32],
+) -> crate::Result<Vec<UnresolvedPackage>> {
+    sqlx::query_as(
+        r#"SELECT p.id AS package_id, p.name, p.collection_id,
+                  (SELECT min(c.timestamp) FROM resolution_change c
+                   WHERE c.package_id = p.id AND NOT c.resolved AND c.timestamp > coalesce((
+                       SELECT max(g.timestamp) FROM resolution_change g
+                       WHERE g.package_id = p.id AND g.resolved), '-infinity'))
+                      AT TIME ZONE 'UTC' AS since,
+                  ARRAY(SELECT r.problem FROM resolution_problem r
+                        WHERE r.resolution_id = newest.id ORDER BY r.problem) AS problems
+           FROM package p
+           LEFT JOIN LATERAL (
+               SELECT c.id FROM resolution_change c WHERE c.package_id = p.id
+               ORDER BY c.timestamp DESC LIMIT 1
+           ) newest ON true
+           WHERE p.collection_id = ANY($1) AND p.tracked AND NOT p.blocked AND p.resolved IS FALSE
+           ORDER BY p.name COLLATE "C", p.collection_id"#,
+    )
+    .bind(collections)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}

@@ -1,0 +1,177 @@
+//! The front page: how many packages are in which state, and what changed lately.
+
+use chrono::{DateTime, Utc};
+
+use super::Database;
+
+/// Packages of a collection by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Counts {
+    /// Collection.
+    pub collection_id: i32,
+    /// Last complete build complete.
+    pub ok: i64,
+    /// Last complete build failed.
+    pub failing: i64,
+    /// Dependencies cannot be installed.
+    pub unresolved: i64,
+    /// Tracked, but never built.
+    pub unknown: i64,
+    /// Not tracked.
+    pub untracked: i64,
+    /// Blocked in Koji.
+    pub blocked: i64,
+    /// Tracked, with a running build, whatever the state.
+    pub running: i64,
+}
+
+impl Counts {
+    /// Tracked packages that are not blocked.
+    pub fn tracked(&self) -> i64 {
+        self.ok + self.failing + self.unresolved + self.unknown
+    }
+
+    /// All but blocked packages.
+    pub fn listed(&self) -> i64 {
+        self.tracked() + self.untracked
+    }
+}
+
+/// Numbers of packages by state, for each of these collections that has any.
+pub async fn counts(db: impl Database<'_>, collections: &[i32]) -> crate::Result<Vec<Counts>> {
+    sqlx::query_as(
+        "SELECT collection_id,
+           count(*) FILTER (WHERE live AND resolved IS NOT FALSE AND built = 3) AS ok,
+           count(*) FILTER (WHERE live AND resolved IS NOT FALSE AND built = 5) AS failing,
+           count(*) FILTER (WHERE live AND resolved IS FALSE) AS unresolved,
+           count(*) FILTER (WHERE live AND resolved IS NOT FALSE AND built IS NULL) AS unknown,
+           count(*) FILTER (WHERE NOT blocked AND NOT tracked) AS untracked,
+           count(*) FILTER (WHERE blocked) AS blocked,
+           count(*) FILTER (WHERE live AND running) AS running
+         FROM (SELECT collection_id, blocked, tracked, resolved, tracked AND NOT blocked AS live,
+                      last_complete_build_state AS built,
+                      last_build_id IS DISTINCT FROM last_complete_build_id AS running
+               FROM package WHERE collection_id = ANY($1)) p
+         GROUP BY collection_id",
+    )
+    .bind(collections)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
+/// A package whose state changed.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Turned {
+    /// Package.
+    pub package_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its collection.
+    pub collection_id: i32,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether its dependencies can be installed, now.
+    pub resolved: Option<bool>,
+    /// State number of its last complete build.
+    pub last_complete_build_state: Option<i32>,
+    /// A problem of its resolution, when unresolved.
+    pub problem: Option<String>,
+    /// Architectures on which its last complete build failed.
+    pub failed_arches: Vec<String>,
+    /// Whether the build that turned it is a real one.
+    pub real: bool,
+    /// Version and release of that build, when it is a real one.
+    pub version_release: Option<String>,
+    /// The nearest dependency that changed with that build.
+    pub change: Option<String>,
+    /// How many dependencies changed with that build.
+    pub change_count: i64,
+}
+
+/// Packages of these collections that turned red (`good` false: failing or unresolved now, not
+/// before) or green since `since`, newest first, at most `limit`; and how many there are.
+///
+/// A package counts when it is still what it turned into.
+pub async fn turned(
+    db: impl Database<'_>,
+    collections: &[i32],
+    good: bool,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> crate::Result<(Vec<Turned>, i64)> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        turned: Turned,
+        total: i64,
+    }
+    // By resolution: the package is what the entry says, and the entry before said otherwise. By
+    // build: the first build with the outcome of the last complete one after the newest with the
+    // other outcome; a package that never had the other outcome did not turn.
+    let rows: Vec<Row> = sqlx::query_as(
+        "WITH by_resolution AS (
+             SELECT p.id, max(c.timestamp) AS at, NULL::int AS build_id
+             FROM resolution_change c JOIN package p ON p.id = c.package_id
+             WHERE c.timestamp >= $3 AND p.collection_id = ANY($1)
+               AND p.tracked AND NOT p.blocked
+               AND c.resolved = $2 AND p.resolved = $2
+               AND (NOT $2 OR p.last_complete_build_state = 3)
+               AND (SELECT o.resolved FROM resolution_change o
+                    WHERE o.package_id = p.id AND o.timestamp < c.timestamp
+                    ORDER BY o.timestamp DESC LIMIT 1) = NOT $2
+             GROUP BY p.id
+         ), by_build AS (
+             SELECT p.id, first.started AS at, first.id AS build_id
+             FROM build b JOIN package p ON p.last_complete_build_id = b.id
+             JOIN LATERAL (
+                 SELECT o.started FROM build o
+                 WHERE o.package_id = p.id AND NOT o.untagged
+                   AND o.state = CASE WHEN $2 THEN 5 ELSE 3 END AND o.started < b.started
+                 ORDER BY o.started DESC LIMIT 1
+             ) other ON true
+             JOIN LATERAL (
+                 SELECT f.id, f.started FROM build f
+                 WHERE f.package_id = p.id AND NOT f.untagged AND f.state = b.state
+                   AND f.started > other.started
+                 ORDER BY f.started LIMIT 1
+             ) first ON first.started >= $3
+             WHERE b.started >= $3 AND p.collection_id = ANY($1)
+               AND p.tracked AND NOT p.blocked AND p.resolved IS NOT FALSE
+               AND b.state = CASE WHEN $2 THEN 3 ELSE 5 END
+         ), found AS (
+             SELECT DISTINCT ON (id) id, at, build_id
+             FROM (SELECT * FROM by_resolution UNION ALL SELECT * FROM by_build) u
+             ORDER BY id, at DESC
+         ), shown AS (
+             SELECT *, count(*) OVER () AS total FROM found ORDER BY at DESC, id LIMIT $4
+         )
+         SELECT p.id AS package_id, p.name, p.collection_id, s.at AT TIME ZONE 'UTC' AS at,
+                p.resolved, p.last_complete_build_state, s.total,
+                (SELECT min(r.problem) FROM resolution_problem r
+                 WHERE r.resolution_id = (SELECT c.id FROM resolution_change c
+                     WHERE c.package_id = p.id ORDER BY c.timestamp DESC LIMIT 1)
+                   AND p.resolved IS FALSE) AS problem,
+                ARRAY(SELECT t.arch FROM koji_task t WHERE t.build_id = s.build_id
+                      AND t.state = 5 ORDER BY t.arch) AS failed_arches,
+                coalesce(b.real, false) AS real,
+                CASE WHEN b.real THEN b.version || '-' || b.release END AS version_release,
+                (SELECT coalesce(new.name, old.name) || coalesce(' ' || new.version, '')
+                 FROM applied_change a LEFT JOIN dependency new ON new.id = a.curr_dep_id
+                     LEFT JOIN dependency old ON old.id = a.prev_dep_id
+                 WHERE a.build_id = s.build_id
+                 ORDER BY a.distance NULLS LAST, coalesce(new.name, old.name) LIMIT 1) AS change,
+                (SELECT count(*) FROM applied_change a WHERE a.build_id = s.build_id)
+                    AS change_count
+         FROM shown s JOIN package p ON p.id = s.id LEFT JOIN build b ON b.id = s.build_id
+         ORDER BY s.at DESC, s.id",
+    )
+    .bind(collections)
+    .bind(good)
+    .bind(since.naive_utc())
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    Ok((rows.into_iter().map(|row| row.turned).collect(), total))
+}

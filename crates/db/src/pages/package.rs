@@ -1,0 +1,318 @@
+//! The page of one package: where it stands, since when, why, and its history.
+
+use chrono::{DateTime, Utc};
+
+use super::Database;
+
+/// A package in one collection.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct PackageRow {
+    /// Row id.
+    pub id: i32,
+    /// Id across collections.
+    pub base_id: i32,
+    /// Name.
+    pub name: String,
+    /// Collection.
+    pub collection_id: i32,
+    /// Architectures set by hand.
+    pub arch_override: Option<String>,
+    /// Dependencies are not resolved, on request.
+    pub skip_resolution: bool,
+    /// Whether its dependencies can be installed.
+    pub resolved: Option<bool>,
+    /// Whether Koschei tracks it.
+    pub tracked: bool,
+    /// Whether Koji blocks it.
+    pub blocked: bool,
+    /// Last build.
+    pub last_build_id: Option<i32>,
+    /// Last complete build.
+    pub last_complete_build_id: Option<i32>,
+    /// State number of the last complete build.
+    pub last_complete_build_state: Option<i32>,
+    /// Set by administrators.
+    pub static_priority: i32,
+    /// Set by people.
+    pub manual_priority: i32,
+    /// From failures.
+    pub build_priority: i32,
+    /// From changed dependencies.
+    pub dependency_priority: i32,
+    /// What the scheduler found out.
+    pub scheduler_skip_reason: Option<i32>,
+    /// Start of the last build.
+    pub last_started: Option<DateTime<Utc>>,
+    /// Koji task of the last build.
+    pub last_task_id: Option<i32>,
+    /// Since when it is in its state.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// The package with this name in every collection where it is, in no particular order.
+pub async fn package(db: impl Database<'_>, name: &str) -> crate::Result<Vec<PackageRow>> {
+    let sql = format!(
+        "SELECT p.id, p.base_id, p.name, p.collection_id, p.arch_override, p.skip_resolution,
+                p.resolved, p.tracked, p.blocked, p.last_build_id, p.last_complete_build_id,
+                p.last_complete_build_state, p.static_priority, p.manual_priority,
+                p.build_priority, p.dependency_priority, p.scheduler_skip_reason,
+                l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
+                since.since AT TIME ZONE 'UTC' AS since
+         FROM base_package base
+         JOIN package p ON p.base_id = base.id
+         LEFT JOIN build l ON l.id = p.last_build_id
+         LEFT JOIN LATERAL ({}) since ON true
+         WHERE base.name = $1",
+        super::packages::SINCE
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(name).fetch_all(db).await.map_err(Into::into)
+}
+
+/// Names of packages that look like this one, most alike first: those that share its beginning.
+pub async fn similar_names(
+    db: impl Database<'_>,
+    name: &str,
+    limit: i64,
+) -> crate::Result<Vec<String>> {
+    // Words of the name, longest first, as alternatives; without an extension for trigrams this is
+    // a scan of the names, on a page that is rare.
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.len() >= 3)
+        .map(|word| format!("%{word}%"))
+        .collect();
+    sqlx::query_scalar(
+        r#"SELECT name FROM base_package
+           WHERE NOT all_blocked AND (name ILIKE ANY($1) OR lower(left(name, 5)) = lower(left($2, 5)))
+           ORDER BY (lower(name) LIKE lower(left($2, 4)) || '%') DESC,
+                    abs(length(name) - length($2)), name COLLATE "C"
+           LIMIT $3"#,
+    )
+    .bind(words)
+    .bind(name)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
+/// A build in the trouble of a package.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct BuildOutcome {
+    /// Row id.
+    pub id: i32,
+    /// Koji task.
+    pub task_id: i32,
+    /// State number.
+    pub state: i32,
+    /// Start.
+    pub started: DateTime<Utc>,
+    /// Koji repo it was built in.
+    pub repo_id: Option<i32>,
+    /// Made by a packager.
+    pub real: bool,
+    /// Whether its dependencies are known.
+    pub deps_resolved: Option<bool>,
+}
+
+/// The turn of a package: the last build before the present run of equal outcomes, and the first
+/// and the last of that run.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble {
+    /// Newest complete build with the other outcome.
+    pub before: Option<BuildOutcome>,
+    /// First build of the present run.
+    pub first: Option<BuildOutcome>,
+    /// Last complete build.
+    pub last: Option<BuildOutcome>,
+}
+
+/// When the last complete build's outcome began.
+pub async fn trouble(db: impl Database<'_>, package: i32) -> crate::Result<Trouble> {
+    let builds: Vec<BuildOutcome> = sqlx::query_as(
+        "WITH last AS (
+             SELECT b.id, b.state FROM package p JOIN build b ON b.id = p.last_complete_build_id
+             WHERE p.id = $1
+         ), before AS (
+             SELECT b.id, b.started FROM build b, last
+             WHERE b.package_id = $1 AND NOT b.untagged AND b.state NOT IN (2, last.state)
+             ORDER BY b.started DESC LIMIT 1
+         ), first AS (
+             SELECT b.id FROM build b, last
+             WHERE b.package_id = $1 AND NOT b.untagged AND b.state = last.state
+               AND b.started > coalesce((SELECT started FROM before), '-infinity')
+             ORDER BY b.started LIMIT 1
+         )
+         SELECT b.id, b.task_id, b.state, b.started AT TIME ZONE 'UTC' AS started, b.repo_id,
+                b.real, b.deps_resolved
+         FROM (SELECT 1 AS position, id FROM before UNION ALL SELECT 2, id FROM first
+               UNION ALL SELECT 3, id FROM last) wanted
+         JOIN build b ON b.id = wanted.id ORDER BY wanted.position",
+    )
+    .bind(package)
+    .fetch_all(db)
+    .await?;
+    let last = builds.last().cloned();
+    let state = last.as_ref().map(|build| build.state);
+    let first = builds.iter().find(|build| Some(build.state) == state).cloned();
+    let before = builds.first().filter(|build| Some(build.state) != state).cloned();
+    Ok(Trouble { before, first, last })
+}
+
+/// A build in the history of a package.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct HistoryBuild {
+    /// Row id.
+    pub id: i32,
+    /// Koji task.
+    pub task_id: i32,
+    /// State number.
+    pub state: i32,
+    /// Start.
+    pub started: DateTime<Utc>,
+    /// End.
+    pub finished: Option<DateTime<Utc>>,
+    /// EVR.
+    #[sqlx(flatten)]
+    pub evr: super::Evr,
+    /// Koji repo it was built in.
+    pub repo_id: Option<i32>,
+    /// Made by a packager.
+    pub real: bool,
+    /// Taken out of the tag again.
+    pub untagged: bool,
+    /// Whether its dependencies could be installed.
+    pub deps_resolved: Option<bool>,
+    /// State number of the complete build before it.
+    pub previous_state: Option<i32>,
+}
+
+/// Builds of a package that started before `before` (all when `None`), newest first.
+pub async fn history_builds(
+    db: impl Database<'_>,
+    package: i32,
+    before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> crate::Result<Vec<HistoryBuild>> {
+    sqlx::query_as(
+        "SELECT b.id, b.task_id, b.state, b.started AT TIME ZONE 'UTC' AS started,
+                b.finished AT TIME ZONE 'UTC' AS finished, b.epoch, b.version, b.release,
+                b.repo_id, b.real, b.untagged, b.deps_resolved,
+                (SELECT o.state FROM build o WHERE o.package_id = b.package_id
+                   AND o.started < b.started AND o.state <> 2 AND NOT o.untagged
+                 ORDER BY o.started DESC LIMIT 1) AS previous_state
+         FROM build b
+         WHERE b.package_id = $1 AND b.started < coalesce($2, 'infinity'::timestamp)
+         ORDER BY b.started DESC, b.id DESC LIMIT $3",
+    )
+    .bind(package)
+    .bind(before.map(|time| time.naive_utc()))
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
+/// A change of resolution in the history of a package.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct HistoryResolution {
+    /// Row id.
+    pub id: i32,
+    /// Whether the dependencies could be installed from then on.
+    pub resolved: bool,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The problems, sorted; empty when resolved.
+    pub problems: Vec<String>,
+    /// Whether the entry before said resolved; `None` for the first entry.
+    pub previous_resolved: Option<bool>,
+}
+
+/// Changes of resolution of a package before `before` (all when `None`), newest first.
+pub async fn history_resolutions(
+    db: impl Database<'_>,
+    package: i32,
+    before: Option<DateTime<Utc>>,
+    limit: i64,
+) -> crate::Result<Vec<HistoryResolution>> {
+    sqlx::query_as(
+        "SELECT c.id, c.resolved, c.timestamp AT TIME ZONE 'UTC' AS at,
+                ARRAY(SELECT r.problem FROM resolution_problem r WHERE r.resolution_id = c.id
+                      ORDER BY r.problem) AS problems,
+                (SELECT o.resolved FROM resolution_change o WHERE o.package_id = c.package_id
+                   AND o.timestamp < c.timestamp ORDER BY o.timestamp DESC LIMIT 1)
+                    AS previous_resolved
+         FROM resolution_change c
+         WHERE c.package_id = $1 AND c.timestamp < coalesce($2, 'infinity'::timestamp)
+         ORDER BY c.timestamp DESC, c.id DESC LIMIT $3",
+    )
+    .bind(package)
+    .bind(before.map(|time| time.naive_utc()))
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
+/// How other packages fared with a dependency change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct CulpritCount {
+    /// Old side of the change.
+    pub prev_id: Option<i32>,
+    /// New side of the change.
+    pub curr_id: Option<i32>,
+    /// Other packages of the collection whose build was the first with this change.
+    pub packages: i64,
+    /// Those of them that built before and failed with it.
+    pub broke: i64,
+    /// There were more builds than were looked at.
+    pub cut: bool,
+}
+
+/// For the dependency changes of a build: how the other packages of its collection fared with the
+/// same change. Only changes with a new side are counted, the nearest `limit` ones, and at most
+/// `sample` builds of each.
+pub async fn culprit_counts(
+    db: impl Database<'_>,
+    build: i32,
+    limit: i64,
+    sample: i64,
+) -> crate::Result<Vec<CulpritCount>> {
+    sqlx::query_as(
+        "SELECT mine.prev_dep_id AS prev_id, mine.curr_dep_id AS curr_id,
+                count(DISTINCT other.package_id) AS packages,
+                count(DISTINCT other.package_id) FILTER (WHERE other.broke) AS broke,
+                coalesce(max(other.seen), 0) > $3 AS cut
+         FROM (
+             SELECT a.prev_dep_id, a.curr_dep_id, b.package_id, p.collection_id
+             FROM applied_change a JOIN build b ON b.id = a.build_id
+             JOIN package p ON p.id = b.package_id
+             WHERE a.build_id = $1 AND a.curr_dep_id IS NOT NULL
+             ORDER BY a.distance NULLS LAST, a.id LIMIT $2
+         ) mine
+         LEFT JOIN LATERAL (
+             SELECT b.package_id, same.seen,
+                    b.state = 5 AND (
+                        SELECT o.state FROM build o WHERE o.package_id = b.package_id
+                          AND o.started < b.started AND o.state <> 2 AND NOT o.untagged
+                        ORDER BY o.started DESC LIMIT 1) = 3 AS broke
+             FROM (
+                 SELECT s.build_id, count(*) OVER () AS seen
+                 FROM (SELECT s.build_id FROM applied_change s
+                       WHERE s.curr_dep_id = mine.curr_dep_id
+                         AND s.prev_dep_id IS NOT DISTINCT FROM mine.prev_dep_id
+                       LIMIT $3 + 1) s
+             ) same
+             JOIN build b ON b.id = same.build_id AND b.state <> 2
+             JOIN package p ON p.id = b.package_id
+             WHERE p.collection_id = mine.collection_id AND b.package_id <> mine.package_id
+         ) other ON true
+         GROUP BY mine.prev_dep_id, mine.curr_dep_id",
+    )
+    .bind(build)
+    .bind(limit)
+    .bind(sample)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}

@@ -1,0 +1,629 @@
+//! `/packages`, and the table of packages that groups and searches show as well.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use koschei_core::scheduling::{SchedulingFacts, SkipReason};
+use koschei_core::states::PackageState;
+use koschei_core::{priorities, scheduling};
+use koschei_db::pages::{
+    self as db, CollectionRow, Counts, Filter, GroupName, ListedPackage, MatrixRow, Order,
+    OrderKey, PackageSet,
+};
+
+use crate::error::Error;
+use crate::parts::{Mark, Moment, Name};
+use crate::problems::Problem;
+use crate::request::{Ask, Selection};
+use crate::site::{Frame, Section, SharedSite, Site, Tabs};
+use crate::text;
+
+/// A link to a page of a list.
+pub(crate) struct PageLink {
+    pub(crate) label: String,
+    pub(crate) href: Option<String>,
+    pub(crate) rel: Option<&'static str>,
+    pub(crate) current: bool,
+}
+
+/// Links to the first, the neighbouring and the last pages; empty for a single page.
+pub(crate) fn page_links(ask: &Ask, frame: &Frame, page: u32, pages: u32) -> Vec<PageLink> {
+    if pages <= 1 {
+        return Vec::new();
+    }
+    let href = |page: u32| {
+        let query = ask.with("page", (page > 1).then(|| page.to_string()).as_deref());
+        format!("{}{query}", frame.addresses.to(&ask.path))
+    };
+    let mut links = Vec::new();
+    let mut last = 0;
+    for number in 1..=pages {
+        if number != 1 && number != pages && number.abs_diff(page) > 2 {
+            continue;
+        }
+        if number > last + 1 {
+            links.push(PageLink {
+                label: "\u{2026}".to_owned(),
+                href: None,
+                rel: None,
+                current: false,
+            });
+        }
+        last = number;
+        links.push(PageLink {
+            label: number.to_string(),
+            href: (number != page).then(|| href(number)),
+            rel: None,
+            current: number == page,
+        });
+    }
+    if page < pages {
+        links.push(PageLink {
+            label: "Next page".to_owned(),
+            href: Some(href(page + 1)),
+            rel: Some("next"),
+            current: false,
+        });
+    }
+    links
+}
+
+/// A column of a table that can be ordered by.
+pub(crate) struct Heading {
+    pub(crate) label: String,
+    pub(crate) href: Option<String>,
+    pub(crate) sort: Option<&'static str>,
+    pub(crate) class: &'static str,
+}
+
+/// A row of the table of one collection.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) href: String,
+    pub(crate) mark: Mark,
+    pub(crate) running: bool,
+    pub(crate) why: String,
+    pub(crate) since: Option<Moment>,
+    pub(crate) task: Option<(i32, String)>,
+    pub(crate) last: Option<Moment>,
+    pub(crate) priority: Option<String>,
+    pub(crate) why_not: String,
+    pub(crate) groups: Vec<GroupLink>,
+}
+
+/// A group that a package belongs to.
+pub(crate) struct GroupLink {
+    pub(crate) name: String,
+    pub(crate) href: String,
+}
+
+/// A row of the table of several collections.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) href: String,
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) groups: Vec<GroupLink>,
+}
+
+/// A cell of it: empty where the package is blocked or absent.
+pub(crate) struct Cell {
+    pub(crate) collection: String,
+    pub(crate) state: Option<(Mark, bool, String)>,
+}
+
+/// A filter above a table.
+pub(crate) struct Chip {
+    pub(crate) mark: Option<Mark>,
+    pub(crate) label: String,
+    pub(crate) count: String,
+    pub(crate) href: String,
+    pub(crate) current: bool,
+}
+
+/// A table of packages with its filters and pages.
+pub(crate) struct Table {
+    pub(crate) total: i64,
+    pub(crate) note: String,
+    pub(crate) chips: Vec<Chip>,
+    pub(crate) headings: Vec<Heading>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) with_groups: bool,
+    pub(crate) unschedulable: bool,
+    pub(crate) pages: Vec<PageLink>,
+    pub(crate) empty: Option<(String, Vec<(String, String)>)>,
+}
+
+#[derive(Template)]
+#[template(path = "packages.html")]
+struct Packages<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    table: &'a Table,
+}
+
+/// The page.
+pub(crate) async fn packages(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {
+    let selection = site.selection(&ask).await?;
+    let title = match selection.chosen.as_slice() {
+        [one] => format!("Packages in {}", one.display_name),
+        _ => "Packages".to_owned(),
+    };
+    let (frame, counts) = tokio::try_join!(
+        site.frame(
+            &ask,
+            &selection,
+            Section::Packages,
+            title.clone(),
+            Tabs::SamePage { all: Some("All") }
+        ),
+        async {
+            match selection.chosen.as_slice() {
+                [one] => Ok(db::counts(&site.pool, &[one.id]).await?),
+                _ => Ok(Vec::new()),
+            }
+        },
+    )?;
+    let counts = match selection.chosen.as_slice() {
+        [_] => Some(counts.first().copied().unwrap_or_default()),
+        _ => None,
+    };
+    let table =
+        table(&site, &ask, &frame, &selection, PackageSet::All, counts.as_ref(), true).await?;
+    super::page(&Packages { frame: &frame, title: &title, table: &table })
+}
+
+/// Reads `order_by=a,-b`. Unknown names are ignored; without any known one the usual order holds.
+fn orders(ask: &Ask, selection: &Selection) -> (Vec<Order>, bool) {
+    let one = selection.chosen.len() == 1;
+    let mut orders: Vec<Order> = Vec::new();
+    for name in ask.value("order_by").unwrap_or_default().split(',') {
+        let (name, reversed) = match name.trim().strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (name.trim(), false),
+        };
+        let key = match (name, one) {
+            ("name", _) => OrderKey::Name,
+            ("running", _) => OrderKey::Running,
+            ("state", true) => OrderKey::State,
+            ("task_id", true) => OrderKey::TaskId,
+            ("started", true) => OrderKey::Started,
+            ("current_priority", true) => OrderKey::CurrentPriority,
+            ("failing", false) => OrderKey::Failing,
+            (name, false) => {
+                let collection = name
+                    .strip_prefix("state-")
+                    .and_then(|name| selection.chosen.iter().find(|one| one.name == name));
+                match collection {
+                    Some(collection) => OrderKey::StateIn(collection.id),
+                    None => continue,
+                }
+            }
+            _ => continue,
+        };
+        if !orders.iter().any(|order| order.key == key) {
+            orders.push(Order { key, reversed });
+        }
+    }
+    if !orders.is_empty() {
+        return (orders, true);
+    }
+    let usual = |key| Order { key, reversed: false };
+    let usual = if one {
+        vec![usual(OrderKey::Running), usual(OrderKey::State), usual(OrderKey::Name)]
+    } else {
+        vec![usual(OrderKey::Running), usual(OrderKey::Failing), usual(OrderKey::Name)]
+    };
+    (usual, false)
+}
+
+fn filter(ask: &Ask) -> Filter {
+    if ask.flag("running") {
+        return Filter::Running;
+    }
+    let state = ask.value("state").unwrap_or_default();
+    PackageState::ALL
+        .into_iter()
+        .find(|known| known.word() == state && *known != PackageState::Blocked)
+        .map_or(Filter::Any, Filter::State)
+}
+
+/// The table of a set of packages in the chosen collections. `counts` adds the filters by state.
+pub(crate) async fn table(
+    site: &Site,
+    ask: &Ask,
+    frame: &Frame,
+    selection: &Selection,
+    set: PackageSet,
+    counts: Option<&Counts>,
+    with_groups: bool,
+) -> Result<Table, Error> {
+    let page = ask.page()?;
+    let untracked = ask.flag("untracked");
+    let per_page = site.config.packages_per_page.max(1);
+    let offset = i64::from(page - 1) * i64::from(per_page);
+    let (orders, ordered) = orders(ask, selection);
+    let filter = if selection.chosen.len() == 1 { filter(ask) } else { Filter::Any };
+    let ids = selection.ids();
+    let total = db::package_total(&site.pool, &ids, &set, untracked, filter).await?;
+    let pages = u32::try_from((total + i64::from(per_page) - 1) / i64::from(per_page))
+        .unwrap_or(u32::MAX)
+        .max(1);
+    if page > pages {
+        return Err(Error::no_such_page(page, pages));
+    }
+    let mut table = Table {
+        total,
+        note: note(offset, per_page, total, ordered, selection.chosen.len() == 1),
+        chips: Vec::new(),
+        headings: Vec::new(),
+        lines: Vec::new(),
+        rows: Vec::new(),
+        with_groups,
+        unschedulable: false,
+        pages: page_links(ask, frame, page, pages),
+        empty: None,
+    };
+    if let Some(counts) = counts {
+        table.chips = chips(ask, frame, counts, filter, untracked);
+    }
+    let bases: Vec<i32>;
+    match selection.chosen.as_slice() {
+        [collection] => {
+            let (a, b) = site.config.priorities.time_coefficients();
+            let listed = db::package_list(
+                &site.pool,
+                collection.id,
+                &set,
+                untracked,
+                filter,
+                &orders,
+                (a, b),
+                i64::from(per_page),
+                offset,
+            )
+            .await?;
+            bases = listed.iter().map(|package| package.base_id).collect();
+            let groups = groups(site, &bases, with_groups).await?;
+            table.headings = headings_of_one(ask, frame, &orders, with_groups);
+            table.lines = listed
+                .into_iter()
+                .map(|package| {
+                    let groups = group_links(frame, &groups, package.base_id);
+                    line(site, frame, collection, package, groups)
+                })
+                .collect();
+            table.unschedulable = table.lines.iter().any(|line| line.priority.is_none());
+        }
+        several => {
+            let rows =
+                db::matrix(&site.pool, &ids, &set, untracked, &orders, i64::from(per_page), offset)
+                    .await?;
+            bases = rows.iter().map(|row| row.base_id).collect();
+            let groups = groups(site, &bases, with_groups).await?;
+            table.headings = headings_of_several(ask, frame, &orders, several, with_groups);
+            table.rows = rows
+                .into_iter()
+                .map(|row| {
+                    let groups = group_links(frame, &groups, row.base_id);
+                    self::row(frame, several, row, groups)
+                })
+                .collect();
+        }
+    }
+    if total == 0 {
+        table.empty = Some(empty(ask, frame, selection, filter, untracked));
+    }
+    Ok(table)
+}
+
+async fn groups(site: &Site, bases: &[i32], wanted: bool) -> Result<Vec<GroupName>, Error> {
+    if wanted && !bases.is_empty() {
+        Ok(db::package_groups(&site.pool, bases).await?)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+pub(crate) fn group_links(frame: &Frame, groups: &[GroupName], base: i32) -> Vec<GroupLink> {
+    groups
+        .iter()
+        .filter(|group| group.base_id == base)
+        .map(|group| GroupLink {
+            name: group.name.clone(),
+            href: frame.addresses.group(group.namespace.as_deref(), &group.name),
+        })
+        .collect()
+}
+
+fn note(offset: i64, per_page: u32, total: i64, ordered: bool, one: bool) -> String {
+    if total == 0 {
+        return String::new();
+    }
+    let last = (offset + i64::from(per_page)).min(total);
+    let order = match (ordered, one) {
+        (true, _) => "in the order chosen below",
+        (false, true) => "running first, then by state, then by name",
+        (false, false) => "running first, then failing or unresolved anywhere, then by name",
+    };
+    if total <= i64::from(per_page) {
+        order.to_owned()
+    } else {
+        format!("{} to {}; {order}", text::count(offset + 1), text::count(last))
+    }
+}
+
+fn chips(ask: &Ask, frame: &Frame, counts: &Counts, filter: Filter, untracked: bool) -> Vec<Chip> {
+    let mut bare = ask.clone();
+    bare.pairs
+        .retain(|(key, _)| !matches!(key.as_str(), "state" | "running" | "untracked" | "page"));
+    let here = |name: &str, value: &str| {
+        format!("{}{}", frame.addresses.to(&ask.path), bare.with(name, Some(value)))
+    };
+    let mut chips = vec![Chip {
+        mark: None,
+        label: "All".to_owned(),
+        count: text::count(counts.tracked()),
+        href: format!("{}{}", frame.addresses.to(&ask.path), bare.with("state", None)),
+        current: filter == Filter::Any && !untracked,
+    }];
+    for (state, count) in [
+        (PackageState::Ok, counts.ok),
+        (PackageState::Failing, counts.failing),
+        (PackageState::Unresolved, counts.unresolved),
+        (PackageState::Unknown, counts.unknown),
+    ] {
+        chips.push(Chip {
+            mark: Some(Mark::state(state)),
+            label: String::new(),
+            count: text::count(count),
+            href: here("state", state.word()),
+            current: filter == Filter::State(state),
+        });
+    }
+    chips.push(Chip {
+        mark: Some(Mark::running()),
+        label: String::new(),
+        count: text::count(counts.running),
+        href: here("running", "1"),
+        current: filter == Filter::Running,
+    });
+    if counts.untracked > 0 {
+        chips.push(Chip {
+            mark: None,
+            label: "with untracked".to_owned(),
+            count: text::count(counts.listed()),
+            href: here("untracked", "1"),
+            current: untracked && filter == Filter::Any,
+        });
+        if filter == Filter::State(PackageState::Untracked) {
+            chips.push(Chip {
+                mark: Some(Mark::state(PackageState::Untracked)),
+                label: String::new(),
+                count: text::count(counts.untracked),
+                href: here("state", "untracked"),
+                current: true,
+            });
+        }
+    }
+    chips
+}
+
+fn heading(
+    ask: &Ask,
+    frame: &Frame,
+    orders: &[Order],
+    label: &str,
+    name: &str,
+    key: &OrderKey,
+    class: &'static str,
+) -> Heading {
+    // Only the first key that people can see as a column counts as the order of the table.
+    let current = orders
+        .iter()
+        .find(|order| !matches!(order.key, OrderKey::Running | OrderKey::Failing))
+        .filter(|order| order.key == *key);
+    let reversed = current.map(|order| order.reversed);
+    let next = match reversed {
+        Some(false) => format!("-{name}"),
+        _ => name.to_owned(),
+    };
+    // Highest priority first is the usual direction of that column.
+    let descending = reversed.map(|reversed| reversed != (*key == OrderKey::CurrentPriority));
+    Heading {
+        label: label.to_owned(),
+        href: Some(format!(
+            "{}{}",
+            frame.addresses.to(&ask.path),
+            ask.with("order_by", Some(&next))
+        )),
+        sort: descending.map(|down| if down { "descending" } else { "ascending" }),
+        class,
+    }
+}
+
+fn headings_of_one(ask: &Ask, frame: &Frame, orders: &[Order], with_groups: bool) -> Vec<Heading> {
+    let plain =
+        |label: &str, class| Heading { label: label.to_owned(), href: None, sort: None, class };
+    let mut headings = vec![
+        heading(ask, frame, orders, "State", "state", &OrderKey::State, ""),
+        heading(ask, frame, orders, "Package", "name", &OrderKey::Name, ""),
+        plain("Why", ""),
+        plain("Since", ""),
+        heading(ask, frame, orders, "Last build", "started", &OrderKey::Started, "ph wide"),
+        heading(ask, frame, orders, "Task", "task_id", &OrderKey::TaskId, "ph"),
+        heading(
+            ask,
+            frame,
+            orders,
+            "Priority",
+            "current_priority",
+            &OrderKey::CurrentPriority,
+            "num ph",
+        ),
+    ];
+    if with_groups {
+        headings.push(plain("Groups", "ph wide"));
+    }
+    headings
+}
+
+fn headings_of_several(
+    ask: &Ask,
+    frame: &Frame,
+    orders: &[Order],
+    collections: &[CollectionRow],
+    with_groups: bool,
+) -> Vec<Heading> {
+    let mut headings = vec![heading(ask, frame, orders, "Package", "name", &OrderKey::Name, "")];
+    for collection in collections {
+        headings.push(heading(
+            ask,
+            frame,
+            orders,
+            &collection.display_name,
+            &format!("state-{}", collection.name),
+            &OrderKey::StateIn(collection.id),
+            "",
+        ));
+    }
+    if with_groups {
+        headings.push(Heading {
+            label: "Groups".to_owned(),
+            href: None,
+            sort: None,
+            class: "ph wide",
+        });
+    }
+    headings
+}
+
+fn line(
+    site: &Site,
+    frame: &Frame,
+    collection: &CollectionRow,
+    package: ListedPackage,
+    groups: Vec<GroupLink>,
+) -> Line {
+    let state =
+        super::state(false, package.tracked, package.resolved, package.last_complete_build_state);
+    let reasons = scheduling::reasons(&SchedulingFacts {
+        blocked: false,
+        tracked: package.tracked,
+        resolved: package.resolved,
+        skip_resolution: package.skip_resolution,
+        last_build_id: package.last_build_id,
+        last_complete_build_id: package.last_complete_build_id,
+        skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
+        build_group_resolved: collection.latest_repo_resolved,
+    });
+    let running = package.last_build_id != package.last_complete_build_id;
+    let priority = package.started.filter(|_| reasons.is_empty()).map(|started| {
+        let weights = priorities::Weights {
+            static_: package.static_priority,
+            manual: package.manual_priority,
+            build: package.build_priority,
+            dependency: package.dependency_priority,
+        };
+        let hours = (frame.clock.now - started).num_seconds() as f64 / 3600.0;
+        let current =
+            site.config.priorities.current(&weights, hours, collection.priority_coefficient);
+        text::count(current.floor() as i64)
+    });
+    let why = match state {
+        PackageState::Unresolved => match &package.problem {
+            Some(problem) => {
+                let brief = Problem::read(problem).cause.brief();
+                match package.problem_count - 1 {
+                    others if others > 0 => {
+                        format!("{brief} and {}", text::plural(others, "other problem"))
+                    }
+                    _ => brief,
+                }
+            }
+            None => String::new(),
+        },
+        PackageState::Failing if !package.failed_arches.is_empty() => {
+            format!("fails on {}", text::enumeration(&package.failed_arches))
+        }
+        PackageState::Unknown => "not built yet".to_owned(),
+        _ => String::new(),
+    };
+    Line {
+        href: frame.addresses.package(&package.name, &collection.name),
+        mark: Mark::state(state),
+        running,
+        why,
+        since: package.since.map(|time| Moment::short(&frame.clock, time)),
+        task: package
+            .task_id
+            .zip(package.last_build_id)
+            .map(|(task, build)| (task, frame.addresses.build(build))),
+        last: package.started.map(|time| Moment::short(&frame.clock, time)),
+        priority,
+        why_not: reasons.first().map(|reason| reason.text().to_owned()).unwrap_or_default(),
+        groups,
+        name: package.name,
+    }
+}
+
+fn row(
+    frame: &Frame,
+    collections: &[CollectionRow],
+    row: MatrixRow,
+    groups: Vec<GroupLink>,
+) -> Row {
+    let cells = collections
+        .iter()
+        .map(|collection| Cell {
+            collection: collection.display_name.clone(),
+            state: row.cells.iter().find(|cell| cell.collection_id == collection.id).map(|cell| {
+                let state = super::state(
+                    cell.blocked,
+                    cell.tracked,
+                    cell.resolved,
+                    cell.last_complete_build_state,
+                );
+                let href = frame.addresses.package(&row.name, &collection.name);
+                (Mark::state(state), cell.running, href)
+            }),
+        })
+        .collect();
+    Row { href: frame.addresses.package_anywhere(&row.name), name: row.name, cells, groups }
+}
+
+/// What to say, and where to go on, when a table has no rows.
+fn empty(
+    ask: &Ask,
+    frame: &Frame,
+    selection: &Selection,
+    filter: Filter,
+    untracked: bool,
+) -> (String, Vec<(String, String)>) {
+    let place = match selection.chosen.as_slice() {
+        [one] => one.display_name.clone(),
+        [] => return ("There is no collection yet".to_owned(), Vec::new()),
+        _ => "these collections".to_owned(),
+    };
+    let mut bare = ask.clone();
+    bare.pairs
+        .retain(|(key, _)| !matches!(key.as_str(), "state" | "running" | "untracked" | "page"));
+    let here = |name: &str, value: Option<&str>| {
+        format!("{}{}", frame.addresses.to(&ask.path), bare.with(name, value))
+    };
+    match filter {
+        Filter::State(state) => (
+            format!("No package is {state} in {place}"),
+            vec![("All packages".to_owned(), here("state", None))],
+        ),
+        Filter::Running => (
+            format!("No build is running in {place}"),
+            vec![("All packages".to_owned(), here("running", None))],
+        ),
+        Filter::Any if untracked => (format!("There is no package in {place}"), Vec::new()),
+        Filter::Any => (
+            format!("No package is tracked in {place}"),
+            vec![("Show untracked packages, too".to_owned(), here("untracked", Some("1")))],
+        ),
+    }
+}

@@ -1,0 +1,91 @@
+//! `/search?q=`: packages by name.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use koschei_db::pages::PackageSet;
+
+use crate::error::Error;
+use crate::pages::packages::{Table, table};
+use crate::parts::{Mark, Name};
+use crate::request::Ask;
+use crate::site::{Frame, Section, SharedSite, Tabs};
+use crate::text;
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct Search<'a> {
+    frame: &'a Frame,
+    query: &'a str,
+    table: &'a Table,
+}
+
+/// The SQL pattern of a search: any part of the name, `*` for any run of characters, everything else as it is.
+fn pattern(query: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in query.chars() {
+        match c {
+            '*' => pattern.push('%'),
+            '%' | '_' | '\\' => {
+                pattern.push('\\');
+                pattern.push(c);
+            }
+            c => pattern.push(c),
+        }
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// The page.
+pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {
+    let query = ask.value("q").unwrap_or_default().trim().to_owned();
+    if query.is_empty() {
+        return Ok(crate::frame::redirect(&site.addresses.to("/")));
+    }
+    if query.chars().count() > 200 || query.contains('\0') {
+        return Err(Error::bad_request(
+            "No package has such a name",
+            "Names of packages are shorter than 200 characters.",
+        ));
+    }
+    let selection = site.selection(&ask).await?;
+    let mut frame = site
+        .frame(
+            &ask,
+            &selection,
+            Section::Packages,
+            format!("Search for {query}"),
+            Tabs::SamePage { all: Some("All") },
+        )
+        .await?;
+    frame.search.clone_from(&query);
+    frame.live = None;
+    let set = PackageSet::Like(pattern(&query));
+    let mut table = table(&site, &ask, &frame, &selection, set, None, true).await?;
+    if table.total == 0 {
+        let untracked = ask.flag("untracked");
+        let mut ways = Vec::new();
+        if !untracked {
+            let with =
+                format!("{}{}", frame.addresses.to("/search"), ask.with("untracked", Some("1")));
+            ways.push(("Search untracked packages, too".to_owned(), with));
+        }
+        ways.push(("All packages".to_owned(), frame.addresses.to("/packages")));
+        let kind = if untracked { "" } else { "tracked " };
+        table.empty =
+            Some((format!("No {kind}package has \u{201c}{query}\u{201d} in its name"), ways));
+    }
+    super::page(&Search { frame: &frame, query: &query, table: &table })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_star_is_special() {
+        assert_eq!(pattern("lib*.so"), "%lib%.so%");
+        assert_eq!(pattern("100%_\\"), "%100\\%\\_\\\\%");
+    }
+}

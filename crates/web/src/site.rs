@@ -1,0 +1,397 @@
+//! The site: what all requests share, and what every page has around its content.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use askama::Template;
+use chrono::Utc;
+use koschei_core::states::PackageState;
+use koschei_db::pages::{self as db, CollectionRow};
+use tokio::sync::Mutex;
+
+use crate::State;
+use crate::address::Addresses;
+use crate::assets::Assets;
+use crate::config::WebConfig;
+use crate::error::Error;
+use crate::parts::Mark;
+use crate::request::{Ask, Selection};
+use crate::text::{self, Clock};
+
+/// The site, shared by all requests.
+pub(crate) type SharedSite = Arc<Site>;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) pool: koschei_db::Pool,
+    pub(crate) config: WebConfig,
+    pub(crate) addresses: Addresses,
+    pub(crate) assets: Assets,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// Packages waiting for a build, per collection, as counted a moment ago.
+#[derive(Debug, Clone)]
+struct Waiting {
+    counts: HashMap<i32, i64>,
+    until: Instant,
+}
+
+/// Counting may take this part of a processor's time, at most.
+const WAITING_SHARE: u32 = 50;
+/// A count is never kept for less than this.
+const WAITING_LEAST: Duration = Duration::from_secs(2);
+
+/// Which of the places in the header a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Packages,
+    Causes,
+    Groups,
+    Stats,
+    None,
+}
+
+/// Everything around the content of a page.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) clock: Clock,
+    pub(crate) addresses: Addresses,
+    pub(crate) style: String,
+    pub(crate) script: String,
+    pub(crate) theme: Option<&'static str>,
+    pub(crate) title: String,
+    pub(crate) section: Section,
+    pub(crate) tabs: Vec<Tab>,
+    pub(crate) tabs_label: String,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) fresh: Option<Fresh>,
+    pub(crate) search: String,
+    /// Collection that the search field keeps.
+    pub(crate) kept_collection: Option<String>,
+    /// Seconds after which a watched page fetches itself anew; `None` for pages that do not change.
+    pub(crate) live: Option<u32>,
+    /// Path and query of this page below the prefix, for forms that come back to it.
+    pub(crate) here: String,
+    pub(crate) version: &'static str,
+}
+
+/// A collection in the row of tabs.
+#[derive(Debug, Clone)]
+pub(crate) struct Tab {
+    pub(crate) label: String,
+    pub(crate) href: String,
+    pub(crate) current: bool,
+    pub(crate) mark: Option<Mark>,
+}
+
+/// A line that everybody should read.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    pub(crate) lead: String,
+    /// Text in pieces; those with an address are links.
+    pub(crate) pieces: Vec<(String, bool)>,
+    /// What the solver says, behind a summary.
+    pub(crate) details: Vec<String>,
+}
+
+/// How fresh the page is.
+#[derive(Debug, Clone)]
+pub(crate) struct Fresh {
+    pub(crate) stale: bool,
+    pub(crate) lead: &'static str,
+    pub(crate) parts: Vec<String>,
+}
+
+/// How a page selects its tabs.
+pub(crate) enum Tabs<'a> {
+    /// No tabs.
+    None,
+    /// The same page for each collection: the query with `collection` replaced. The label of a tab for all of them,
+    /// if there is one.
+    SamePage { all: Option<&'a str> },
+    /// A package, with its state in each collection where it is.
+    Package { name: &'a str, states: &'a [(i32, PackageState)] },
+}
+
+impl Site {
+    pub(crate) fn new(state: State) -> Self {
+        Self {
+            addresses: Addresses::new(&state.config.path_prefix),
+            pool: state.pool,
+            config: state.config,
+            assets: Assets::new(),
+            waiting: Mutex::new(None),
+        }
+    }
+
+    /// The collections of a request.
+    pub(crate) async fn selection(&self, ask: &Ask) -> Result<Selection, Error> {
+        Selection::new(db::collections(&self.pool).await?, ask)
+    }
+
+    /// A frame without anything from the database.
+    pub(crate) fn bare_frame(&self, ask: &Ask, title: String) -> Frame {
+        Frame {
+            clock: Clock { now: Utc::now() },
+            addresses: self.addresses.clone(),
+            style: self.addresses.to(&format!("/static/{}", self.assets.style)),
+            script: self.addresses.to(&format!("/static/{}", self.assets.script)),
+            theme: ask.theme,
+            title,
+            section: Section::None,
+            tabs: Vec::new(),
+            tabs_label: String::new(),
+            notices: Vec::new(),
+            fresh: None,
+            search: String::new(),
+            kept_collection: None,
+            live: None,
+            here: {
+                let pairs: Vec<(&str, &str)> =
+                    ask.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                format!("{}{}", ask.path, crate::address::query(&pairs))
+            },
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// The frame of an ordinary page about the chosen collections.
+    pub(crate) async fn frame(
+        &self,
+        ask: &Ask,
+        selection: &Selection,
+        section: Section,
+        title: String,
+        tabs: Tabs<'_>,
+    ) -> Result<Frame, Error> {
+        let mut frame = self.bare_frame(ask, title);
+        frame.section = section;
+        frame.live = Some(5);
+        let ids = selection.ids();
+        let (notice, problems, running, waiting) = tokio::try_join!(
+            db::admin_notice(&self.pool),
+            db::buildroot_problems(&self.pool, &ids),
+            db::running_builds(&self.pool),
+            self.waiting(),
+        )?;
+        if let Some(content) = notice.filter(|content| !content.trim().is_empty()) {
+            frame.notices.push(Notice {
+                lead: "Notice.".to_owned(),
+                pieces: linked(content.trim()),
+                details: Vec::new(),
+            });
+        }
+        for collection in &selection.chosen {
+            let details: Vec<String> = problems
+                .iter()
+                .filter(|(id, _)| *id == collection.id)
+                .map(|(_, problem)| problem.clone())
+                .collect();
+            if collection.latest_repo_resolved == Some(false) {
+                frame.notices.push(Notice {
+                    lead: "The base buildroot is not installable.".to_owned(),
+                    pieces: vec![(
+                        format!(
+                            "Nothing can be built in {} until the packages of its build group install again; \
+                             states of packages are from before.",
+                            collection.display_name
+                        ),
+                        false,
+                    )],
+                    details,
+                });
+            }
+        }
+        let sum = |counts: &mut dyn Iterator<Item = (i32, i64)>| -> i64 {
+            counts.filter(|(id, _)| ids.contains(id)).map(|(_, count)| count).sum()
+        };
+        let running = sum(&mut running.into_iter());
+        let waiting = sum(&mut waiting.into_iter());
+        frame.fresh = Some(freshness(&selection.chosen, running, waiting));
+        frame.tabs = self.tabs(ask, selection, &tabs);
+        frame.tabs_label = match tabs {
+            Tabs::Package { name, .. } => format!("{name} in other collections"),
+            _ => "Collection".to_owned(),
+        };
+        if selection.named {
+            frame.kept_collection = Some(
+                selection.chosen.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(","),
+            );
+        }
+        Ok(frame)
+    }
+
+    fn tabs(&self, ask: &Ask, selection: &Selection, tabs: &Tabs<'_>) -> Vec<Tab> {
+        match tabs {
+            Tabs::None => Vec::new(),
+            Tabs::SamePage { all } => {
+                let here = |query: String| format!("{}{query}", self.addresses.to(&ask.path));
+                let one = (selection.chosen.len() == 1).then(|| selection.chosen.first()).flatten();
+                let mut tabs: Vec<Tab> = selection
+                    .all
+                    .iter()
+                    .map(|collection| Tab {
+                        label: collection.display_name.clone(),
+                        href: here(ask.with("collection", Some(&collection.name))),
+                        current: one.is_some_and(|one| one.id == collection.id),
+                        mark: None,
+                    })
+                    .collect();
+                if let (Some(label), true) = (all, selection.all.len() > 1) {
+                    tabs.push(Tab {
+                        label: (*label).to_owned(),
+                        href: here(ask.with("collection", Some(""))),
+                        current: selection.chosen.len() == selection.all.len(),
+                        mark: None,
+                    });
+                }
+                tabs
+            }
+            Tabs::Package { name, states } => selection
+                .all
+                .iter()
+                .filter_map(|collection| {
+                    let (_, state) = states.iter().find(|(id, _)| *id == collection.id)?;
+                    Some(Tab {
+                        label: collection.display_name.clone(),
+                        href: self.addresses.package(name, &collection.name),
+                        current: selection.one().is_some_and(|one| one.id == collection.id),
+                        mark: Some(Mark::state(*state)),
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// Packages waiting for a build, per collection. Counting them looks at all packages, so the answer is kept for a
+    /// time that grows with what counting cost.
+    async fn waiting(&self) -> koschei_db::Result<Vec<(i32, i64)>> {
+        let mut kept = self.waiting.lock().await;
+        if let Some(waiting) = kept.as_ref().filter(|waiting| waiting.until > Instant::now()) {
+            return Ok(waiting.counts.iter().map(|(id, count)| (*id, *count)).collect());
+        }
+        let (a, b) = self.config.priorities.time_coefficients();
+        let begun = Instant::now();
+        let counts =
+            db::waiting_packages(&self.pool, a, b, self.config.priorities.build_threshold).await?;
+        let cost = begun.elapsed();
+        *kept = Some(Waiting {
+            counts: counts.iter().copied().collect(),
+            until: Instant::now() + (cost * WAITING_SHARE).max(WAITING_LEAST),
+        });
+        Ok(counts)
+    }
+
+    /// The page for an error. Without a database it has no tabs; it never fails for that.
+    pub(crate) async fn error_page(
+        &self,
+        ask: &Ask,
+        error: &Error,
+    ) -> Result<String, askama::Error> {
+        let (title, advice) = error.words();
+        let (similar, search) = match error {
+            Error::NotFound { similar, search, .. } => (similar.clone(), search.clone()),
+            _ => (Vec::new(), String::new()),
+        };
+        let mut frame = self.bare_frame(ask, title.clone());
+        frame.search.clone_from(&search);
+        ErrorPage {
+            frame: &frame,
+            title: &title,
+            advice: &advice,
+            similar: &similar,
+            search: &search,
+            code: error.status().as_u16(),
+            reason: error.status().canonical_reason().unwrap_or_default(),
+            path: &ask.path,
+            findable: matches!(error, Error::NotFound { .. }),
+        }
+        .render()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    advice: &'a str,
+    similar: &'a [(String, String)],
+    search: &'a str,
+    code: u16,
+    reason: &'a str,
+    path: &'a str,
+    findable: bool,
+}
+
+/// Cuts a text into pieces, of which those that are web addresses are marked.
+fn linked(text: &str) -> Vec<(String, bool)> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = ["https://", "http://"].iter().filter_map(|scheme| rest.find(scheme)).min()
+    {
+        let (before, address) = rest.split_at(at);
+        let end = address
+            .find(|c: char| c.is_whitespace() || "<>\"'".contains(c))
+            .unwrap_or(address.len());
+        // A full stop or bracket at the end belongs to the sentence.
+        let end = address
+            .get(..end)
+            .map_or(end, |text| text.trim_end_matches(['.', ',', ';', ')', '!', '?']).len());
+        let (address, after) = address.split_at(end);
+        if !before.is_empty() {
+            pieces.push((before.to_owned(), false));
+        }
+        pieces.push((address.to_owned(), true));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push((rest.to_owned(), false));
+    }
+    pieces
+}
+
+/// The line that says how fresh what is shown is.
+fn freshness(chosen: &[CollectionRow], running: i64, waiting: i64) -> Fresh {
+    let queue =
+        format!("{} running, {} waiting", text::plural(running, "build"), text::count(waiting));
+    let repos: Vec<String> = match chosen {
+        [] => vec!["no collection yet".to_owned()],
+        [one] => vec![match one.latest_repo_id {
+            Some(repo) => format!("Koji repo {repo}"),
+            None => "no Koji repo was looked at yet".to_owned(),
+        }],
+        several => vec![
+            several
+                .iter()
+                .filter_map(|one| {
+                    one.latest_repo_id.map(|repo| format!("{} {repo}", one.display_name))
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+        ],
+    };
+    Fresh {
+        stale: false,
+        lead: if chosen.len() > 1 { "Koji repos:" } else { "Newest:" },
+        parts: repos.into_iter().filter(|part| !part.is_empty()).chain([queue]).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_in_a_notice_become_links_and_nothing_else_does() {
+        let pieces = linked("Outage <b>today</b>, see https://status.example/a?b=c. Or http://x)");
+        let links: Vec<&str> =
+            pieces.iter().filter(|(_, link)| *link).map(|(text, _)| text.as_str()).collect();
+        assert_eq!(links, ["https://status.example/a?b=c", "http://x"]);
+        let all: String = pieces.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(all, "Outage <b>today</b>, see https://status.example/a?b=c. Or http://x)");
+    }
+}
