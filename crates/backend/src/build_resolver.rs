@@ -1,13 +1,244 @@
-//! The service build_resolver.
+//! The service build-resolver: with what was each build made, and what had changed since the one before?
+//!
+//! Every build with a repo, running ones too, is resolved in that repo with the BuildRequires of its own source
+//! package. The builds of one repo are done together, under a lock on the repo; repos in the order of their ids.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use depsolve::Resolution;
+use koji::calls;
+use koschei_core::sources::Nvr;
+use koschei_db::PgConnection;
+use koschei_db::entities::{self, Collection};
+use koschei_db::locks::BuildResolverLock;
+use koschei_db::resolution::{self, BuildResolution, BuildToResolve, Installed};
+use tracing::{Instrument, info, info_span};
 
 use crate::context::Context;
 use crate::driver::Outcome;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::resolving::{self, Job, KnownPackages, acquire, begin, commit};
 
-/// One step.
+/// One step: the builds of all collections.
 ///
 /// # Errors
-/// When nothing could be done.
-pub async fn step(_ctx: &Context) -> Result<Outcome> {
-    Ok(Outcome::default())
+/// When the database is away. What goes wrong with one repo is part of the outcome.
+pub async fn step(ctx: &Context) -> Result<Outcome> {
+    let mut conn = acquire(ctx).await?;
+    let collections = entities::collections(&mut *conn).await?;
+    let mut outcome = Outcome::default();
+    for collection in &collections {
+        let builds = resolution::builds_to_resolve(&mut conn, collection.id).await?;
+        for builds in builds.chunk_by(|a, b| a.repo_id == b.repo_id) {
+            let Some(repo_id) = builds.first().map(|build| build.repo_id) else { continue };
+            if ctx.stop.is_requested() {
+                return Ok(outcome);
+            }
+            let span = info_span!("repo", collection = collection.name, repo = repo_id);
+            let result = resolve_repo(ctx, collection, repo_id, builds).instrument(span).await;
+            outcome.take(&format!("{}, repo {repo_id}", collection.name), result)?;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Resolves builds made in one repo, unless another process is at work on that repo.
+async fn resolve_repo(
+    ctx: &Context,
+    collection: &Collection,
+    repo_id: i32,
+    builds: &[BuildToResolve],
+) -> Result<usize> {
+    let Some(mut lock) = BuildResolverLock::try_acquire(&ctx.db, repo_id).await? else {
+        return Ok(0);
+    };
+    let result = resolve_locked(ctx, &mut lock, collection, repo_id, builds).await;
+    lock.release().await;
+    result
+}
+
+async fn resolve_locked(
+    ctx: &Context,
+    lock: &mut BuildResolverLock,
+    collection: &Collection,
+    repo_id: i32,
+    builds: &[BuildToResolve],
+) -> Result<usize> {
+    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let repo = koji.call(calls::repo_info(repo_id.into())).await?;
+    let Some(repo) = repo.filter(|repo| repo.state.is_usable()) else {
+        return give_up(ctx, builds, "the repo is gone").await;
+    };
+    let build_group = match resolving::build_group(ctx, collection, &repo).await {
+        Ok(Some(group)) => Arc::new(group),
+        Ok(None) => return give_up(ctx, builds, "the build group is gone").await,
+        // The tag was deleted.
+        Err(Error::Koji(error)) if error.fault_kind().is_some() && !error.is_transient() => {
+            return give_up(ctx, builds, &format!("the build group cannot be told: {error}")).await;
+        }
+        Err(error) => return Err(error),
+    };
+    let sources: Vec<Nvr> = builds.iter().map(source_of).collect();
+    let requires = resolving::build_requires(ctx, collection.secondary_mode, &sources).await?;
+    let paths = resolving::paths(&build_group, requires.values());
+    let url = resolving::address_of(ctx, collection, repo_id);
+    let universe = match ctx.repositories.universe(&url, &paths).await {
+        Err(Error::Repository(error)) if error.is_gone() => {
+            return give_up(ctx, builds, "the repo is gone").await;
+        }
+        result => result?,
+    };
+    let mut known = KnownPackages::new(Arc::clone(&universe));
+    let mut done = 0;
+    // Two builds of one package are compared with each other, so they cannot be stored together.
+    for wave in waves(builds) {
+        let jobs: Vec<Job<BuildToResolve>> = wave
+            .into_iter()
+            .filter_map(|build| {
+                let requires = requires.get(&source_of(build).to_string())?.clone();
+                Some(Job { key: build.clone(), requires })
+            })
+            .collect();
+        let mut results =
+            resolving::resolve_all(ctx, Arc::clone(&universe), Arc::clone(&build_group), jobs);
+        let chunk_size = ctx.config.dependency.persist_chunk_size.max(1);
+        loop {
+            let mut chunk = Vec::with_capacity(chunk_size);
+            while chunk.len() < chunk_size
+                && let Some(result) = results.recv().await
+            {
+                chunk.push(result);
+            }
+            if chunk.is_empty() {
+                break;
+            }
+            lock.check().await?;
+            done += store(ctx, &mut known, chunk).await?;
+            if ctx.stop.is_requested() {
+                return Ok(done);
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn source_of(build: &BuildToResolve) -> Nvr {
+    Nvr { name: build.name.clone(), version: build.version.clone(), release: build.release.clone() }
+}
+
+/// Splits builds, which are in the order of their starts, so that each part has at most one build of each package and
+/// every build comes in a later part than earlier ones of its package.
+fn waves(builds: &[BuildToResolve]) -> Vec<Vec<&BuildToResolve>> {
+    let mut waves: Vec<Vec<&BuildToResolve>> = Vec::new();
+    let mut seen: HashMap<i32, usize> = HashMap::new();
+    for build in builds {
+        let wave = seen.entry(build.package_id).and_modify(|wave| *wave += 1).or_insert(0);
+        if let Some(members) = waves.get_mut(*wave) {
+            members.push(build);
+        } else {
+            waves.push(vec![build]);
+        }
+    }
+    waves
+}
+
+/// Notes that builds cannot be resolved any more.
+async fn give_up(ctx: &Context, builds: &[BuildToResolve], why: &str) -> Result<usize> {
+    info!("{} builds cannot be compared: {why}", builds.len());
+    let mut done = 0;
+    for wave in waves(builds) {
+        let results: Vec<BuildResolution> = wave
+            .iter()
+            .map(|build| BuildResolution { build_id: build.id, installs: None })
+            .collect();
+        let mut transaction = begin(ctx).await?;
+        let newly_added = ctx.config.priorities.newly_added;
+        done +=
+            resolution::store_builds(&mut transaction, &results, newly_added, no_changes).await?;
+        commit(transaction).await?;
+    }
+    Ok(done)
+}
+
+async fn no_changes(
+    _: &mut PgConnection,
+    _: &[i32],
+    _: &[Installed],
+) -> koschei_db::Result<Vec<koschei_core::changes::Change>> {
+    Ok(Vec::new())
+}
+
+/// Stores results of builds of different packages.
+async fn store(
+    ctx: &Context,
+    known: &mut KnownPackages,
+    chunk: Vec<(BuildToResolve, Resolution)>,
+) -> Result<usize> {
+    let mut conn = acquire(ctx).await?;
+    known.learn(&mut conn, chunk.iter().map(|(_, result)| &result.installs)).await?;
+    drop(conn);
+    let results: Vec<BuildResolution> = chunk
+        .iter()
+        .map(|(build, result)| BuildResolution {
+            build_id: build.id,
+            installs: result.resolved().then(|| known.installed(&result.installs)),
+        })
+        .collect();
+    let mut transaction = begin(ctx).await?;
+    let newly_added = ctx.config.priorities.newly_added;
+    let stored = resolution::store_builds(
+        &mut transaction,
+        &results,
+        newly_added,
+        async |conn: &mut PgConnection, previous: &[i32], current: &[Installed]| {
+            let ids: HashSet<i32> = current.iter().map(|installed| installed.id).collect();
+            let old = previous.iter().copied().filter(|id| !ids.contains(id));
+            known.learn_names(conn, old).await?;
+            Ok(known.changes(previous, current))
+        },
+    )
+    .await?;
+    commit(transaction).await?;
+    for (build, result) in &chunk {
+        if result.resolved() {
+            info!(
+                package = build.name,
+                build = build.id,
+                "the build's {} packages are known",
+                result.installs.len()
+            );
+        } else {
+            let problems: Vec<String> = result.problems.iter().map(ToString::to_string).collect();
+            info!(
+                package = build.name,
+                build = build.id,
+                "the build cannot be resolved in its own repo: {}",
+                problems.join("; ")
+            );
+        }
+    }
+    Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_of_one_package_come_one_after_the_other() {
+        let build = |id, package_id| BuildToResolve {
+            id,
+            package_id,
+            name: String::new(),
+            collection_id: 1,
+            repo_id: 1,
+            version: String::new(),
+            release: String::new(),
+        };
+        let builds = [build(1, 7), build(2, 8), build(3, 7), build(4, 7), build(5, 9)];
+        let ids: Vec<Vec<i32>> =
+            waves(&builds).iter().map(|wave| wave.iter().map(|build| build.id).collect()).collect();
+        assert_eq!(ids, [vec![1, 2, 5], vec![3], vec![4]]);
+    }
 }

@@ -5,17 +5,28 @@
 //! processes, with no harm. The [`driver`] repeats it: at intervals, when somebody wakes the service, and after trouble
 //! with growing pauses. What the steps need is in the [`Context`].
 //!
+//! Between them:
 //!
+//! * [`adoption`] finds builds of ours that Koji has and the database lost;
+//! * [`finishing`] brings the end of a scratch build into the database, [`real_builds`] builds made by packagers;
+//! * [`submission`] sends one build to Koji;
+//! * [`repositories`] fetches repos and keeps them, [`resolving`] makes install sets from them.
 
+pub mod adoption;
 pub mod build_resolver;
 mod context;
 pub mod driver;
 mod error;
+pub mod finishing;
+mod mirroring;
 pub mod polling;
+pub mod real_builds;
 pub mod repo_resolver;
 pub mod repositories;
+pub mod resolving;
 pub mod scheduler;
 mod stop;
+pub mod submission;
 
 pub use context::{Context, koji_client_config};
 pub use driver::{Outcome, Service};

@@ -27,6 +27,7 @@ pub mod locks;
 pub mod news;
 pub mod packages;
 pub mod pages;
+pub mod repo_mapping;
 pub mod resolution;
 pub mod scheduling;
 pub mod schema;

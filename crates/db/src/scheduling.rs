@@ -37,13 +37,15 @@ pub struct Candidate {
 
 /// The packages whose current priority reaches the threshold, highest first.
 ///
-/// `now` is the time that counts; `limit` how many are wanted at most; `except` are left out.
+/// `now` is the time that counts; `limit` how many are wanted at most; `except` and all
+/// packages of `except_collections` are left out.
 pub async fn candidates(
     conn: &mut PgConnection,
     parameters: &Priorities,
     now: DateTime<Utc>,
     limit: i64,
     except: &[i32],
+    except_collections: &[i32],
 ) -> Result<Vec<Candidate>> {
     let (a, b) = parameters.time_coefficients();
     sqlx::query_as(
@@ -66,7 +68,7 @@ pub async fn candidates(
                 AND package.scheduler_skip_reason IS NULL
                 AND collection.latest_repo_resolved
                 AND build.version IS NOT NULL AND build.release IS NOT NULL
-                AND package.id <> ALL($6)) AS schedulable
+                AND package.id <> ALL($6) AND package.collection_id <> ALL($7)) AS schedulable
           WHERE priority >= $4
           ORDER BY priority DESC, package_id LIMIT $5",
     )
@@ -76,6 +78,7 @@ pub async fn candidates(
     .bind(parameters.build_threshold)
     .bind(limit)
     .bind(except)
+    .bind(except_collections)
     .fetch_all(conn)
     .await
     .map_err(Error::Statement)

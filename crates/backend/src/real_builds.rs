@@ -1,0 +1,213 @@
+//! Registers builds made by packagers, and follows what is tagged (spec/services.md, "New real builds", "Untagged",
+//! "Retagged").
+//!
+//! The input is what Koji lists as the latest builds of a collection's destination tag: all of it when polling, one
+//! package of it when a message says that something was tagged.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use chrono::Utc;
+use koji::calls;
+use koji::types::{TaggedBuild, Task};
+use koschei_core::tasks;
+use koschei_core::versions::{BuildVersion, compare};
+use koschei_db::builds::{self, LastBuild, RealBuild, TaggedVersion};
+use koschei_db::entities::Collection;
+use tracing::{debug, info, warn};
+
+use crate::context::Context;
+use crate::error::{Error, Result, stored_id};
+use crate::finishing::subtasks;
+use crate::resolving::{acquire, begin, commit};
+
+/// A tagged build with the package that it belongs to.
+struct Tagged<'a> {
+    package_id: i32,
+    build: &'a TaggedBuild,
+}
+
+/// Brings the builds of a collection in line with what Koji lists as the latest. `names` restricts it to packages.
+/// Returns how many builds were registered.
+///
+/// # Errors
+/// When Koji or the database is away; what was stored until then stays.
+pub async fn follow_tag(
+    ctx: &Context,
+    collection: &Collection,
+    latest: &[TaggedBuild],
+    names: Option<&[String]>,
+) -> Result<usize> {
+    let mut conn = acquire(ctx).await?;
+    let last = builds::last_builds(&mut conn, collection.id, names).await?;
+    drop(conn);
+    let listed: HashMap<&str, &TaggedBuild> =
+        latest.iter().map(|build| (build.package_name.as_str(), build)).collect();
+    let (mut newer, mut older, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+    for package in &last {
+        // A package that Koji lists without any build is not touched.
+        let Some(build) = listed.get(package.name.as_str()) else { continue };
+        let tagged = Tagged { package_id: package.package_id, build };
+        match compare_with_last(build, package) {
+            Ordering::Greater => newer.push(tagged),
+            Ordering::Less => older.push(tagged),
+            Ordering::Equal => {}
+        }
+        versions.push(version_of(&Tagged { package_id: package.package_id, build })?);
+    }
+    let registered = register(ctx, collection, &newer).await?;
+    untag(ctx, collection, &older).await?;
+    retag(ctx, collection, &versions).await?;
+    Ok(registered)
+}
+
+/// How what is tagged compares with the last build that we know. Without one, whatever is tagged is newer.
+fn compare_with_last(build: &TaggedBuild, package: &LastBuild) -> Ordering {
+    let (Some(version), Some(release)) = (&package.version, &package.release) else {
+        return Ordering::Greater;
+    };
+    compare(
+        BuildVersion { epoch: build.epoch, version: &build.version, release: &build.release },
+        BuildVersion { epoch: package.epoch.map(i64::from), version, release },
+    )
+}
+
+fn version_of(tagged: &Tagged<'_>) -> Result<TaggedVersion> {
+    Ok(TaggedVersion {
+        package_id: tagged.package_id,
+        epoch: tagged.build.epoch.map(|epoch| stored_id("an epoch", epoch)).transpose()?,
+        version: tagged.build.version.clone(),
+        release: tagged.build.release.clone(),
+    })
+}
+
+/// Registers those of the builds that Koji knows enough about and that are not registered yet.
+async fn register(ctx: &Context, collection: &Collection, news: &[Tagged<'_>]) -> Result<usize> {
+    let mut candidates = Vec::new();
+    for tagged in news {
+        // Imported builds have no task.
+        let Some(task_id) = tagged.build.task_id else { continue };
+        candidates.push((stored_id("a task id", task_id)?, tagged));
+    }
+    if candidates.is_empty() {
+        return Ok(0);
+    }
+    let task_ids: Vec<i32> = candidates.iter().map(|(task_id, _)| *task_id).collect();
+    let mut conn = acquire(ctx).await?;
+    let known: HashSet<i32> =
+        builds::known_tasks(&mut conn, collection.id, &task_ids).await?.into_iter().collect();
+    drop(conn);
+    candidates.retain(|(task_id, _)| !known.contains(task_id));
+    let mut registered = 0;
+    for chunk in candidates.chunks(ctx.config.real_builds_insert_chunk.max(1)) {
+        registered += register_chunk(ctx, collection, chunk).await?;
+        if ctx.stop.is_requested() {
+            break;
+        }
+    }
+    Ok(registered)
+}
+
+async fn register_chunk(
+    ctx: &Context,
+    collection: &Collection,
+    chunk: &[(i32, &Tagged<'_>)],
+) -> Result<usize> {
+    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let ids = || chunk.iter().map(|(task_id, _)| i64::from(*task_id));
+    let infos = koji.multicall(ids().map(calls::get_task_info)).all().await?;
+    let children = koji.multicall(ids().map(calls::get_task_children)).all().await?;
+    let (mut real, mut skipped) = (Vec::new(), Vec::new());
+    for (((task_id, tagged), info), children) in chunk.iter().zip(infos).zip(children) {
+        let nvr = &tagged.build.nvr;
+        let (task, children) = match (info, children) {
+            (Ok(task), Ok(children)) => (task, children),
+            (Err(error), _) | (_, Err(error)) if error.is_transient() => return Err(error.into()),
+            (Err(error), _) | (_, Err(error)) => {
+                warn!(build = nvr, task = task_id, "Koji does not tell about the build: {error}");
+                continue;
+            }
+        };
+        match (task, tasks::repo_id(&children)) {
+            (Some(task), Some(repo_id)) => {
+                real.push(real_build(tagged, *task_id, repo_id, &task, &children)?);
+            }
+            _ => {
+                debug!(build = nvr, task = task_id, "the build was imported; it is left out");
+                skipped.push(*task_id);
+            }
+        }
+    }
+    let mut transaction = begin(ctx).await?;
+    builds::skip_tasks(&mut transaction, collection.id, &skipped).await?;
+    let registered = builds::register_real(&mut transaction, &real).await?;
+    commit(transaction).await?;
+    for (task_id, tagged) in chunk {
+        if registered.contains(&tagged.package_id) {
+            let TaggedBuild { package_name, nvr, .. } = tagged.build;
+            info!(package = package_name, task = task_id, "the real build {nvr} is registered");
+        }
+    }
+    Ok(registered.len())
+}
+
+fn real_build(
+    tagged: &Tagged<'_>,
+    task_id: i32,
+    repo_id: i64,
+    task: &Task,
+    children: &[Task],
+) -> Result<RealBuild> {
+    let now = Utc::now();
+    let TaggedVersion { package_id, epoch, version, release } = version_of(tagged)?;
+    Ok(RealBuild {
+        package_id,
+        task_id,
+        repo_id: stored_id("a repo id", repo_id)?,
+        started: task.created(),
+        finished: task.completed().unwrap_or(now),
+        epoch,
+        version,
+        release,
+        subtasks: subtasks(children, now)?,
+    })
+}
+
+/// Handles packages whose last build is newer than what Koji names as the latest: something was untagged.
+async fn untag(ctx: &Context, collection: &Collection, older: &[Tagged<'_>]) -> Result<()> {
+    if older.is_empty() {
+        return Ok(());
+    }
+    let versions: Vec<TaggedVersion> =
+        older.iter().map(version_of).collect::<Result<_, Error>>()?;
+    let mut conn = acquire(ctx).await?;
+    let known: HashSet<i32> =
+        builds::packages_with_version(&mut conn, &versions).await?.into_iter().collect();
+    drop(conn);
+    let absent: Vec<Tagged<'_>> = older
+        .iter()
+        .filter(|tagged| !known.contains(&tagged.package_id))
+        .map(|tagged| Tagged { package_id: tagged.package_id, build: tagged.build })
+        .collect();
+    register(ctx, collection, &absent).await?;
+    let mut transaction = begin(ctx).await?;
+    let marked = builds::mark_untagged(&mut transaction, &versions).await?;
+    commit(transaction).await?;
+    if marked > 0 {
+        let names: Vec<&str> =
+            older.iter().map(|tagged| tagged.build.package_name.as_str()).collect();
+        info!("{marked} builds are marked as untagged, of {}", names.join(", "));
+    }
+    Ok(())
+}
+
+/// Takes the mark from untagged builds that are tagged again.
+async fn retag(ctx: &Context, collection: &Collection, versions: &[TaggedVersion]) -> Result<()> {
+    let mut transaction = begin(ctx).await?;
+    let packages = builds::clear_untagged(&mut transaction, collection.id, versions).await?;
+    commit(transaction).await?;
+    if !packages.is_empty() {
+        info!("builds of {} packages are tagged again", packages.len());
+    }
+    Ok(())
+}
