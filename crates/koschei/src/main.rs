@@ -37,7 +37,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Admin(command) => admin::run(command),
         Command::Demo(options) => demo::run(options),
-        Command::Kojisim(options) => service::run_kojisim(options),
+        Command::Kojisim(options) => service::kojisim::run(options),
         Command::Polling(options) => service::run(service::Name::Polling, &options),
         Command::RepoResolver(options) => service::run(service::Name::RepoResolver, &options),
         Command::BuildResolver(options) => service::run(service::Name::BuildResolver, &options),

@@ -3,6 +3,7 @@
 //! A service may be started before its database and outlives its absence. It holds a lock that says that it runs, so
 //! that nobody changes the schema under it, and it refuses to run on a schema that is not the one it knows.
 
+pub(crate) mod kojisim;
 mod web;
 
 use std::{fmt, process::ExitCode, time::Duration};
@@ -17,7 +18,7 @@ use nix::{
 use tokio::time::sleep;
 
 use crate::{
-    command_line::{KojisimOptions, ServiceOptions},
+    command_line::ServiceOptions,
     configuration::{self, Reader},
     database,
     failure::Failure,
@@ -183,11 +184,6 @@ async fn stay_joined(mut lock: ServiceLock, pool: &Pool) -> Failure {
             }
         };
     }
-}
-
-/// Runs the simulated Koji alone, telling on standard output what its packagers do.
-pub(crate) fn run_kojisim(_: KojisimOptions) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("kojisim cannot be run yet"))
 }
 
 /// Has the kernel kill this process when its parent dies, and ends at once when that has happened already.

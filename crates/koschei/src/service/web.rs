@@ -1,14 +1,29 @@
 //! Serves the web interface.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use koschei_backend::Stop;
 use koschei_core::config::Config;
 use koschei_db::Pool;
+use koschei_web::{State, WebConfig};
+use tokio::net::TcpListener;
 
 use crate::failure::Failure;
 
 /// Serves pages until asked to stop.
-pub(super) async fn serve(_: &Config, _: Pool, _: Stop) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("web cannot be run yet"))
+pub(super) async fn serve(config: &Config, pool: Pool, stop: Stop) -> Result<ExitCode, Failure> {
+    let address = &config.frontend.listen;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => "another program uses it; set frontend.listen",
+            _ => "set frontend.listen to an address and port of this machine",
+        };
+        Failure::new(format_args!("web cannot listen on {address} ({error}): {remedy}"))
+    })?;
+    tracing::info!(%address, "web serves pages");
+    let state = State { pool, config: WebConfig::from(config) };
+    koschei_web::serve(listener, state, async move { stop.requested().await })
+        .await
+        .map_err(|error| Failure::new(format_args!("web ended: {error}")))?;
+    Ok(ExitCode::SUCCESS)
 }
