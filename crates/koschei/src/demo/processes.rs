@@ -8,7 +8,7 @@ use std::{
     env,
     ffi::OsString,
     fs::{self, File},
-    io,
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -25,7 +25,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{configuration::FILES_VARIABLE, failure::Failure};
+use crate::{command_line::PROGRAM, configuration::FILES_VARIABLE, failure::Failure};
 
 /// How long a child may take to end when it is asked to; a step in progress is finished or rolled back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,9 +119,9 @@ async fn keep(
         failures += 1;
         if failures > 8 {
             let _ = events.send(Event::Hopeless(Failure::new(format_args!(
-                "{} does not stay up ({status}); {} says why",
+                "{} does not stay up: {}",
                 program.name,
-                program.log().display()
+                last_words(&program.log()).unwrap_or(status)
             ))));
             return;
         }
@@ -170,6 +170,19 @@ fn open_log(path: &Path) -> io::Result<File> {
         fs::rename(path, path.with_extension("log.old"))?;
     }
     File::options().create(true).append(true).open(path)
+}
+
+/// The sentence with which a child ended, from its log.
+fn last_words(log: &Path) -> Option<String> {
+    const TAIL: u64 = 4096;
+    let mut file = File::open(log).ok()?;
+    let start = file.metadata().ok()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start)).ok()?;
+    let mut tail = Vec::new();
+    file.take(TAIL).read_to_end(&mut tail).ok()?;
+    let tail = String::from_utf8_lossy(&tail);
+    let prefix = format!("{PROGRAM}: ");
+    tail.lines().rev().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
 }
 
 /// Ends a child: first by asking.
