@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::types::{
     ArchHeaders, Build, BuildConfig, BuildRequest, BuildTarget, Channel, DepType, EventId,
     ExternalRepo, GroupPackageType, Host, Repo, RepoId, RepoState, Rpm, RpmDep, RpmIdent, Tag,
-    TagExternalRepo, TagGroup, TagPackage, TaggedBuild, Task, TaskId, TaskOutcome, Timestamp, User,
+    TagExternalRepo, TagGroup, TagPackage, TaggedBuild, Task, TaskId, TaskOutcome, TaskState,
+    Timestamp, User,
 };
 use crate::xmlrpc::{Fault, MethodCall, Struct, Unexpected, Value, from_value};
 
@@ -236,6 +237,8 @@ pub struct ListTasks<'a> {
     pub owner: Option<i64>,
     /// Only of this method.
     pub method: Option<&'a str>,
+    /// Only in one of these states; none given means any.
+    pub states: &'a [TaskState],
     /// Only those asked for after this time.
     pub created_after: Option<DateTime<Utc>>,
     /// At most so many.
@@ -252,6 +255,10 @@ pub fn list_tasks(what: ListTasks<'_>) -> Call<Vec<Task>> {
     }
     if let Some(method) = what.method {
         filter.insert("method", method);
+    }
+    if !what.states.is_empty() {
+        let states: Vec<i64> = what.states.iter().map(|state| i64::from(*state)).collect();
+        filter.insert("state", states);
     }
     if let Some(time) = what.created_after {
         filter.insert("createdAfter", f64::from(Timestamp(time)));

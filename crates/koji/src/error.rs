@@ -122,9 +122,13 @@ impl Error {
         }
     }
 
-    /// Whether the call took effect, or may have: what it did must be looked up before it is asked for again.
+    /// Whether the call took effect, or may have: what it did must be looked up before it is asked for again. An answer
+    /// that cannot be read is an answer: the call was executed.
     pub fn may_have_taken_effect(&self) -> bool {
-        matches!(self, Error::TookEffect { .. } | Error::Unconfirmed { .. })
+        matches!(
+            self,
+            Error::TookEffect { .. } | Error::Unconfirmed { .. } | Error::Unexpected { .. }
+        )
     }
 }
 

@@ -326,6 +326,23 @@ fn our_requests_mean_what_the_official_client_sends() {
 }
 
 #[test]
+fn tasks_are_listed_by_what_is_asked_and_the_newest_first() {
+    let call = calls::list_tasks(ListTasks {
+        states: &[TaskState::Free, TaskState::Open],
+        created_after: Some(time("2026-11-22T12:37:33.006982Z")),
+        offset: Some(50),
+        ..Default::default()
+    });
+    let filter = Struct::from([
+        ("decode", true.into()),
+        ("state", vec![0, 1].into()),
+        ("createdAfter", 1795351053.006982.into()),
+    ]);
+    let query = Struct::from([("order", "-id".into()), ("offset", 50.into())]);
+    assert_eq!(call.method_call().params, [filter.into(), query.into()]);
+}
+
+#[test]
 fn many_tasks_are_asked_for_in_one_call() {
     let call = calls::get_task_infos(&[16, 14]);
     let recorded = request(&named("getTaskInfo.list"));
