@@ -219,13 +219,13 @@ fault_kinds! {
 }
 
 impl FaultKind {
-    /// Whether a call refused with this may succeed later by itself: the hub is away or locked, the session is lost, or the
-    /// hub met an exception that has nothing to do with what was asked.
+    /// Whether a call refused with this may succeed later by itself: the hub is away or locked, or the session is lost.
+    /// An unexpected exception is not among them: it mostly comes from what was asked (an RPM named without architecture,
+    /// for one), and one such call among many must not hold up the others. An outage of the hub's database is 1014.
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            FaultKind::UnexpectedException
-                | FaultKind::LockError
+            FaultKind::LockError
                 | FaultKind::AuthError
                 | FaultKind::AuthLockError
                 | FaultKind::AuthExpired

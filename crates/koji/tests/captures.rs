@@ -576,7 +576,12 @@ fn faults_know_whether_trying_again_helps() {
     for transient in ["offline", "session.expired", "session.bad-key", "fault.auth-lock"] {
         assert!(of(transient).is_transient(), "{transient}");
     }
-    for lasting in ["fault.not-logged-in", "fault.parameter-error", "getTagGroups.nosuchtag"] {
+    for lasting in [
+        "fault.not-logged-in",
+        "fault.parameter-error",
+        "getTagGroups.nosuchtag",
+        "session.nonnumeric-id",
+    ] {
         assert!(!of(lasting).is_transient(), "{lasting}");
     }
     for package in ["getTaskResult.build-fail", "getTaskResult.failed-buildrooterror"] {
