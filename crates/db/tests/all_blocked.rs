@@ -1,4 +1,5 @@
 //! `base_package.all_blocked`: true when no collection has the package unblocked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use koschei_db::testing::{self, Database};
 

@@ -1,4 +1,5 @@
 //! A private PostgreSQL on good days and bad ones.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -199,7 +200,7 @@ async fn a_server_killed_with_its_data_open_recovers() {
 #[tokio::test]
 async fn it_dies_with_its_parent_even_by_kill_9() {
     let place = temporary_directory();
-    let (mut parent, config) = parent_of_a_cluster(&place, "ephemeral");
+    let (mut parent, config) = parent_of_a_cluster(&place, Some(EPHEMERAL));
     let session = a_session_that_waits(&config).await;
     parent.kill().unwrap();
     parent.wait().unwrap();
@@ -212,7 +213,7 @@ async fn it_dies_with_its_parent_even_by_kill_9() {
 async fn a_server_that_outlived_everything_is_taken_over() {
     let directory = directory();
     let place = directory.path().join("postgresql");
-    let (mut parent, config) = parent_of_a_cluster(&place, "lasting");
+    let (mut parent, config) = parent_of_a_cluster(&place, None);
     let orphan = fs::read_to_string(place.join("data/postmaster.pid")).unwrap();
     let orphan: u32 = orphan.lines().next().unwrap().parse().unwrap();
     // Whoever kills the whole tree gets the script as well, but not the server, which is nobody's child.
@@ -236,12 +237,17 @@ async fn a_session_that_waits(config: &DatabaseConfig) -> tokio::task::JoinHandl
     })
 }
 
+/// Tells the other process where to start its cluster.
+const OTHER_PROCESS: &str = "KOSCHEI_TEST_CLUSTER";
+/// Tells it to remove the directory in the end.
+const EPHEMERAL: &str = "KOSCHEI_TEST_CLUSTER_IS_EPHEMERAL";
+
 /// Another process, that starts a cluster and waits to be killed.
-fn parent_of_a_cluster(place: &Path, kind: &str) -> (Child, DatabaseConfig) {
+fn parent_of_a_cluster(place: &Path, kind: Option<&str>) -> (Child, DatabaseConfig) {
     let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "keep_a_cluster_until_killed"])
-        .env("KOSCHEI_TEST_CLUSTER", place)
-        .env("KOSCHEI_TEST_CLUSTER_KIND", kind)
+        .args(["--exact", "--nocapture", "it_is_started_outside_of_an_async_runtime"])
+        .env(OTHER_PROCESS, place)
+        .envs(kind.map(|kind| (kind, "1")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -263,16 +269,18 @@ fn parent_of_a_cluster(place: &Path, kind: &str) -> (Child, DatabaseConfig) {
 }
 
 #[test]
-#[ignore = "is run by other tests, in a process of its own"]
-fn keep_a_cluster_until_killed() {
-    let place = PathBuf::from(std::env::var_os("KOSCHEI_TEST_CLUSTER").unwrap());
-    let options = match std::env::var("KOSCHEI_TEST_CLUSTER_KIND").as_deref() {
-        Ok("ephemeral") => Options::ephemeral(place),
-        _ => lasting(&place),
+fn it_is_started_outside_of_an_async_runtime() {
+    let options = match std::env::var_os(OTHER_PROCESS).map(PathBuf::from) {
+        None => Options::ephemeral(temporary_directory()),
+        Some(place) => {
+            Options { ephemeral: std::env::var_os(EPHEMERAL).is_some(), ..lasting(&place) }
+        }
     };
     let cluster = Cluster::start_blocking(options).unwrap();
-    println!("socket in {}", cluster.socket_directory().display());
-    loop {
+    assert!(cluster.server_process().is_some());
+    // As the other process of another test, this one waits to be killed.
+    while std::env::var_os(OTHER_PROCESS).is_some() {
+        println!("socket in {}", cluster.socket_directory().display());
         std::thread::park();
     }
 }

@@ -1,4 +1,5 @@
 //! Every session works in UTC and says which service it is, whatever the server, the database or the role prefer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use koschei_db::{connect, testing};
 

@@ -1,4 +1,5 @@
 //! The plain look-ups, each over a little data.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use koschei_core::states::{BuildState, PackageState};

@@ -1,4 +1,5 @@
 //! Which builds a package's row calls its last ones, whatever happens to builds, and at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use koschei_db::testing::{self, Database};
 

@@ -1,4 +1,5 @@
 //! Creating, taking over, upgrading and refusing databases.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use koschei_db::locks::ServiceLock;
 use koschei_db::schema::{self, MIGRATIONS, SchemaError, Status};

@@ -1,4 +1,5 @@
 //! Locks between processes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use koschei_db::locks::{BuildResolverLock, RepoResolverLock, SchedulerLock};
 use koschei_db::{Error, testing};

@@ -172,7 +172,7 @@ impl Place {
     /// Whether there is too little space left even for a server that has its data already.
     pub(super) fn is_full(&self) -> bool {
         nix::sys::statvfs::statvfs(&self.directory).is_ok_and(|system| {
-            let free = u64::from(system.blocks_available()).saturating_mul(system.fragment_size());
+            let free = system.blocks_available().saturating_mul(system.fragment_size());
             free < 1024 * 1024
         })
     }

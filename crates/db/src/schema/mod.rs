@@ -202,16 +202,15 @@ pub async fn status(connection: &mut PgConnection) -> Result<Status> {
 /// # Errors
 /// [`SchemaError`], saying what to do.
 pub async fn check_current(connection: &mut PgConnection) -> Result<()> {
-    Ok(match status(connection).await? {
-        Status::Current => (),
-        Status::Empty => return Err(SchemaError::Empty.into()),
-        Status::Foreign(tables) => return Err(SchemaError::Foreign(tables).into()),
-        Status::OlderRevision(revision) => return Err(SchemaError::OlderRevision(revision).into()),
-        Status::Behind { applied, known } => {
-            return Err(SchemaError::Behind { applied, known }.into());
-        }
-        Status::Newer { newest } => return Err(SchemaError::Newer { newest }.into()),
-    })
+    let refused = match status(connection).await? {
+        Status::Current => return Ok(()),
+        Status::Empty => SchemaError::Empty,
+        Status::Foreign(tables) => SchemaError::Foreign(tables),
+        Status::OlderRevision(revision) => SchemaError::OlderRevision(revision),
+        Status::Behind { applied, known } => SchemaError::Behind { applied, known },
+        Status::Newer { newest } => SchemaError::Newer { newest },
+    };
+    Err(refused.into())
 }
 
 /// Creates the schema in an empty database, and accepts one that is up to date: `create-db`. All or nothing.

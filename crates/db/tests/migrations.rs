@@ -1,0 +1,188 @@
+//! Our migrations over data: what was in a database of the original software is there afterwards, unchanged.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use koschei_db::testing::{self, Database};
+use koschei_db::{Address, PgConnection, dependency_keys, schema};
+
+async fn execute(connection: &mut PgConnection, statements: &'static str) {
+    sqlx::raw_sql(statements).execute(connection).await.unwrap();
+}
+
+async fn names(connection: &mut PgConnection, statement: &'static str) -> Vec<String> {
+    sqlx::query_scalar(statement).fetch_all(connection).await.unwrap()
+}
+
+async fn baseline() -> (Database, PgConnection) {
+    let database = testing::empty_database().await;
+    let mut connection = database.connection().await;
+    schema::create_baseline(&mut connection).await.unwrap();
+    (database, connection)
+}
+
+#[tokio::test]
+async fn global_groups_of_one_name_become_one_with_the_packages_and_owners_of_all() {
+    let (_database, mut connection) = baseline().await;
+    execute(
+        &mut connection,
+        "INSERT INTO base_package (name) VALUES ('ant'), ('maven'), ('rnv');
+         INSERT INTO \"user\" (name) VALUES ('me'), ('you');
+         INSERT INTO package_group (namespace, name)
+            VALUES (NULL, 'java'), (NULL, 'perl'), (NULL, 'java'), ('me', 'java'), (NULL, 'java');
+         INSERT INTO package_group_relation VALUES (1, 1), (2, 3), (3, 1), (3, 2), (4, 3);
+         INSERT INTO group_acl VALUES (1, 1), (5, 1), (5, 2);",
+    )
+    .await;
+    schema::upgrade(&mut connection, None).await.unwrap();
+    let groups = names(
+        &mut connection,
+        "SELECT format('%s: %s %s: %s %s', g.id, g.namespace, g.name,
+            ARRAY(SELECT b.name FROM package_group_relation r JOIN base_package b ON b.id = r.base_id
+                  WHERE r.group_id = g.id ORDER BY 1),
+            ARRAY(SELECT u.name FROM group_acl a JOIN \"user\" u ON u.id = a.user_id
+                  WHERE a.group_id = g.id ORDER BY 1))
+         FROM package_group g ORDER BY g.id",
+    )
+    .await;
+    assert_eq!(
+        groups,
+        ["1:  java: {ant,maven} {me,you}", "2:  perl: {rnv} {}", "4: me java: {rnv} {}"]
+    );
+    let log = names(&mut connection, "SELECT message FROM log_entry").await;
+    assert_eq!(log, ["Group java existed 3 times; its packages and owners are together now"]);
+    let again = sqlx::query("INSERT INTO package_group (name) VALUES ('java')")
+        .execute(&mut connection)
+        .await;
+    assert!(again.is_err());
+}
+
+#[tokio::test]
+async fn a_wrong_all_blocked_is_put_right() {
+    let (_database, mut connection) = baseline().await;
+    execute(
+        &mut connection,
+        "INSERT INTO collection (name, display_name, target, dest_tag, build_tag) VALUES ('f40', 'F', 't', 't', 't');
+         INSERT INTO base_package (name) VALUES ('blocked'), ('free'), ('none');
+         INSERT INTO package (base_id, name, collection_id, blocked) VALUES (1, 'blocked', 1, true), (2, 'free', 1, false);
+         UPDATE base_package SET all_blocked = NOT all_blocked;",
+    )
+    .await;
+    schema::upgrade(&mut connection, None).await.unwrap();
+    let blocked =
+        names(&mut connection, "SELECT name FROM base_package WHERE all_blocked ORDER BY 1").await;
+    assert_eq!(blocked, ["blocked", "none"]);
+}
+
+/// The Python that has psycopg2: the first in PATH, or the system's.
+fn python() -> &'static str {
+    ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| {
+            let output = Command::new(python).args(["-c", "import psycopg2"]).output();
+            output.is_ok_and(|output| output.status.success())
+        })
+        .expect("Python's psycopg2 is missing: install it with `apt-get install python3-psycopg2`")
+}
+
+/// Fills a baseline database as the original software would have, in the proportions of a Fedora installation.
+fn populate(database: &Database, base_packages: u32) {
+    let data = std::env::var_os("KOSCHEI_DATA").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    let script = data.join("../tools/populate.py");
+    assert!(
+        script.exists(),
+        "this test fills a database with {}, which is not there: set KOSCHEI_DATA to the directory shared/data",
+        script.display()
+    );
+    let Address::Parts { host, port, database, username, .. } = &database.config().address else {
+        panic!("test databases are given by their parts");
+    };
+    let output = Command::new(python())
+        .arg(script)
+        .env("NB", base_packages.to_string())
+        .env(
+            "KOSCHEI_DSN",
+            format!(
+                "host={host} port={port} dbname={database} user={}",
+                username.as_deref().unwrap()
+            ),
+        )
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A digest of the content of each table, over the columns of the baseline.
+async fn digests(
+    connection: &mut PgConnection,
+    columns: &BTreeMap<String, String>,
+) -> Vec<(String, i64, String)> {
+    let mut digests = Vec::new();
+    for (table, columns) in columns {
+        let statement = format!(
+            "SELECT '{table}', count(*), md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\"), ''))
+             FROM (SELECT {columns} FROM \"{table}\") AS t"
+        );
+        let digest: (String, i64, String) = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        digests.push(digest);
+    }
+    digests
+}
+
+#[tokio::test]
+async fn a_database_of_the_original_software_is_taken_over_unchanged() {
+    let (database, mut connection) = baseline().await;
+    populate(&database, 200);
+    let columns: BTreeMap<String, String> = sqlx::query_as::<_, (String, String)>(
+        "SELECT table_name::text, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
+         FROM information_schema.columns WHERE table_schema = 'public' GROUP BY 1",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
+    assert_eq!(columns.len(), 27);
+    let before = digests(&mut connection, &columns).await;
+    let filled = before.iter().filter(|(_, rows, _)| *rows > 0).count();
+    assert!(filled >= 17, "the test data is richer than this: {before:?}");
+
+    schema::upgrade(&mut connection, None).await.unwrap();
+    assert_eq!(digests(&mut connection, &columns).await, before);
+
+    // The lists that Python packed are read, and name dependencies that exist.
+    let packed: Vec<(i32, Vec<u8>)> =
+        sqlx::query_as("SELECT id, dependency_keys FROM build WHERE dependency_keys IS NOT NULL")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert!(packed.len() > 500);
+    let mut ids: Vec<i32> = Vec::new();
+    for (build, keys) in packed {
+        let keys =
+            dependency_keys::decode(&keys).unwrap_or_else(|error| panic!("build {build}: {error}"));
+        assert!(keys.len() >= 160, "{}", keys.len());
+        ids.extend(keys);
+    }
+    let unknown: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM unnest($1::integer[]) AS wanted(key)
+         WHERE NOT EXISTS (SELECT FROM dependency WHERE id = key)",
+    )
+    .bind(ids)
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(unknown, 0);
+
+    // Our function finds the same last builds as the data says.
+    execute(&mut connection, "SELECT update_last_build(id) FROM package").await;
+    assert_eq!(digests(&mut connection, &columns).await, before);
+}
