@@ -90,6 +90,7 @@ async fn unknown_tasks(ctx: &Context) -> Result<Vec<(i32, Task)>> {
             .call(calls::list_tasks(ListTasks {
                 owner: Some(user.id),
                 method: Some(method::BUILD),
+                states: &[],
                 created_after: Some(since),
                 limit: Some(PAGE),
                 offset: Some(offset),
