@@ -30,10 +30,22 @@
 //! # Ok::<(), rpm::ParseError>(())
 //! ```
 
+mod arch;
+mod arrays;
+mod distance;
+mod explain;
+mod learn;
+mod loader;
+mod offers;
+mod policy;
 mod problem;
+mod propagate;
+mod rich;
 mod solver;
 mod universe;
+mod weak;
 
+pub use loader::Loader;
 pub use problem::{Problem, Reason};
 pub use solver::{Install, Request, Resolution, Solver};
-pub use universe::{CacheError, Loader, PackageId, PackageRef, Universe};
+pub use universe::{PackageId, PackageRef, Universe};

@@ -1,11 +1,16 @@
 //! The universe: everything that a repository offers, in a form made for asking.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Read;
 
-use rpm::{EvrRef, md};
+use rpm::{Dep, EvrRef, md};
 
-/// A package of a [`Universe`], by its place in primary.xml (source packages not counted).
+use crate::arch::Score;
+use crate::arrays::Rows;
+use crate::loader::Loader;
+use crate::offers::Offers;
+
+/// A package of a [`Universe`], by its place in primary.xml (counting only packages that the machine can run).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PackageId(pub u32);
 
@@ -30,78 +35,93 @@ impl fmt::Display for PackageRef<'_> {
 
 /// The packages of one repository for one architecture. Immutable; shared by any number of
 /// [`Solver`](crate::Solver)s in any number of threads.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Universe {
-    packages: Vec<rpm::Nevra>,
+    pub(crate) offers: Offers,
+    /// Architectures that occur; packages refer to them by number.
+    pub(crate) archs: Vec<String>,
+
+    // One entry for each package.
+    pub(crate) names: Vec<u32>,
+    pub(crate) epochs: Vec<u32>,
+    pub(crate) versions: Vec<u32>,
+    pub(crate) releases: Vec<u32>,
+    pub(crate) arch: Vec<u8>,
+    pub(crate) arch_score: Vec<Score>,
+    /// Place of the package's name among all names, by byte order.
+    pub(crate) name_rank: Vec<u32>,
+    /// Place of the EVR among the packages of that name; equal EVRs have equal ranks.
+    pub(crate) evr_rank: Vec<u32>,
+    pub(crate) flags: Vec<u8>,
+
+    /// Provider lists: ascending package numbers, each distinct list once.
+    pub(crate) lists: Rows,
+    /// Dependencies as text, for explanations.
+    pub(crate) dep_texts: Vec<u32>,
+    /// Dependency to the list of its (potential) providers.
+    pub(crate) dep_lists: Vec<u32>,
+    /// Package to dependencies that it requires, in XML order.
+    pub(crate) requires: Rows,
+    /// Package to the distinct lists of potential providers of its requirements, for distances.
+    pub(crate) successors: Rows,
+    /// Package to its clauses, in the order of decisions: numbers below `clause_lists.len()` are lists
+    /// (¬package ∨ list), others are general clauses of which the package is the greatest negative literal.
+    pub(crate) clauses: Rows,
+    /// Lists without packages that can never be installed; what clauses refer to.
+    pub(crate) clause_lists: Rows,
+    /// Clause list to packages that require one of it.
+    pub(crate) requirers: Rows,
+    /// Package to clause lists that contain it.
+    pub(crate) in_clause_lists: Rows,
+    /// General clauses: literals, ascending, as two's complement.
+    pub(crate) general: Rows,
+    /// General clause to (package, index in `clauses`) as two words.
+    pub(crate) general_place: Vec<u32>,
+    /// Package to general clauses that say it must be installed, and that it must not be.
+    pub(crate) general_positive: Rows,
+    pub(crate) general_negative: Rows,
+    /// Package to packages that cannot be installed beside it, descending.
+    pub(crate) excludes: Rows,
+    /// Package to packages of other names that it obsoletes, ascending.
+    pub(crate) obsoletes: Rows,
+    /// Why packages exclude each other, for explanations: conflicts as dependencies, obsoletes as dependencies.
+    pub(crate) conflict_deps: Rows,
+    pub(crate) obsolete_deps: Rows,
+
+    /// Package to what it recommends, in XML order: a list, or a rich one as `RICH | number`.
+    pub(crate) recommends: Rows,
+    pub(crate) suggests: Rows,
+    /// Package to lists that contain it and are recommended (suggested) by something.
+    pub(crate) in_recommended: Rows,
+    pub(crate) in_suggested: Rows,
+    /// Rich recommends and suggests: rich number to blocks, block to literals.
+    pub(crate) rich_blocks: Rows,
+    pub(crate) blocks: Rows,
+    /// Package to (recommending package, block) pairs in which it occurs; and the same for suggests.
+    pub(crate) in_recommended_blocks: Rows,
+    pub(crate) in_suggested_blocks: Rows,
+    /// Package to compiled dependencies that it supplements (enhances).
+    pub(crate) supplements: Rows,
+    pub(crate) enhances: Rows,
+    pub(crate) compiled: Rows,
+    /// Packages that supplement something, ascending.
+    pub(crate) supplementing: Vec<u32>,
+    /// Package to its versioned provides, (name, version and operator) as two words, for ordering candidates.
+    pub(crate) versioned_provides: Rows,
 }
 
-/// Why a cache file could not be used. The remedy is always the same: load from XML and save again.
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// The file could not be read.
-    #[error("the cache of a repository could not be read: {0}")]
-    Io(#[from] std::io::Error),
-    /// Not a cache file, one of another version, or a damaged one.
-    #[error("the cache of a repository is unusable: {0}")]
-    Unusable(&'static str),
-}
+/// Marks a recommendation that is rich.
+pub(crate) const RICH: u32 = 1 << 31;
 
-/// Builds a [`Universe`] step by step, for those who want to know whether file lists are needed before they
-/// fetch them.
-///
-/// ```no_run
-/// # fn primary() -> std::io::Empty { std::io::empty() }
-/// # fn filelists() -> std::io::Empty { std::io::empty() }
-/// # fn main() -> Result<(), rpm::md::Error> {
-/// let mut loader = depsolve::Loader::new("x86_64", ["/usr/bin/python3".to_owned()]);
-/// loader.primary(primary())?;
-/// if loader.needs_filelists() {
-///     loader.filelists(filelists())?;
-/// }
-/// let universe = loader.finish();
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct Loader {
-    packages: Vec<rpm::Nevra>,
-}
-
-impl Loader {
-    /// For a machine of this architecture. `wanted_paths`: file names that requests will ask for, besides those that
-    /// packages ask for; only such paths are found by a request later.
-    pub fn new(_arch: &str, _wanted_paths: impl IntoIterator<Item = String>) -> Self {
-        Loader { packages: Vec::new() }
-    }
-
-    /// Adds the packages of primary.xml (plain or compressed).
-    pub fn primary(&mut self, reader: impl Read) -> Result<(), md::Error> {
-        for package in md::primary::Reader::new(reader)? {
-            self.add(package?);
-        }
-        Ok(())
-    }
-
-    /// Adds one package, all of whose files are in `package.files`.
-    pub fn add(&mut self, package: md::Package) {
-        self.packages.push(package.nevra);
-    }
-
-    /// Whether some path is asked for that only filelists.xml can tell.
-    pub fn needs_filelists(&self) -> bool {
-        false
-    }
-
-    /// Reads filelists.xml (plain or compressed) for those paths.
-    pub fn filelists(&mut self, reader: impl Read) -> Result<(), md::Error> {
-        md::filelists::read(reader, |_package, _path| {})
-    }
-
-    /// Computes everything that solving needs.
-    pub fn finish(self) -> Universe {
-        Universe { packages: self.packages }
-    }
-}
+/// The package can never be installed.
+pub(crate) const NEVER: u8 = 1;
+/// A newer version of the same name and architecture exists.
+pub(crate) const OLD: u8 = 2;
+/// The package supplements (enhances) something.
+pub(crate) const SUPPLEMENTS: u8 = 4;
+pub(crate) const ENHANCES: u8 = 8;
+/// The package has an inferior architecture and can only be installed beside its better half.
+pub(crate) const INFERIOR: u8 = 16;
 
 impl Universe {
     /// Loads a repository from its metadata (plain or compressed). `filelists` is read only if some path is
@@ -137,32 +157,40 @@ impl Universe {
 
     /// Name, version and architecture of a package.
     pub fn package(&self, id: PackageId) -> PackageRef<'_> {
-        let nevra = &self.packages[id.0 as usize];
-        PackageRef { name: &nevra.name, evr: nevra.evr(), arch: &nevra.arch }
+        let i = id.0 as usize;
+        let strings = &self.offers.strings;
+        PackageRef {
+            name: strings.get(self.names[i]),
+            evr: EvrRef {
+                epoch: self.epochs[i],
+                version: strings.get(self.versions[i]),
+                release: strings.get(self.releases[i]),
+            },
+            arch: &self.archs[self.arch[i] as usize],
+        }
     }
 
     /// How many packages there are; their ids are 0 to this.
     pub fn len(&self) -> usize {
-        self.packages.len()
+        self.names.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.packages.is_empty()
+        self.names.is_empty()
     }
 
     /// All packages.
     pub fn packages(&self) -> impl Iterator<Item = PackageId> + '_ {
-        (0..self.packages.len() as u32).map(PackageId)
+        (0..self.names.len() as u32).map(PackageId)
     }
 
-    /// Writes the universe in its own format, which loads in milliseconds.
-    pub fn save(&self, _writer: impl Write) -> std::io::Result<()> {
-        Ok(())
+    /// The packages that may be installed to meet a dependency, in the order of the repository.
+    pub fn providers(&self, dep: &Dep) -> Vec<PackageId> {
+        self.offers.potential(dep).0.into_iter().map(PackageId).collect()
     }
 
-    /// Reads what [`Universe::save`] wrote; damage is detected by a checksum.
-    pub fn open(_reader: impl Read) -> Result<Self, CacheError> {
-        Err(CacheError::Unusable("it is of another version"))
+    pub(crate) fn has(&self, package: u32, flag: u8) -> bool {
+        self.flags[package as usize] & flag != 0
     }
 }

@@ -1,0 +1,270 @@
+//! The two data structures that everything here is made of: rows of numbers stored back to back, and interned
+//! things. Both are plain arrays, quick to build, to save and to load.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Rows of numbers, stored back to back. Row `i` is `data[offsets[i]..offsets[i + 1]]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    pub(crate) offsets: Vec<u32>,
+    pub(crate) data: Vec<u32>,
+}
+
+impl Rows {
+    pub(crate) fn new() -> Self {
+        Rows { offsets: vec![0], data: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn row(&self, i: u32) -> &[u32] {
+        let i = i as usize;
+        &self.data[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = u32>) {
+        self.data.extend(row);
+        self.end_row();
+    }
+
+    pub(crate) fn end_row(&mut self) {
+        self.offsets.push(self.data.len() as u32);
+    }
+
+    /// From pairs (row, value); values keep their order within a row.
+    pub(crate) fn from_pairs(rows: usize, pairs: &[(u32, u32)]) -> Self {
+        let mut offsets = vec![0u32; rows + 1];
+        for (row, _) in pairs {
+            offsets[*row as usize + 1] += 1;
+        }
+        for i in 0..rows {
+            offsets[i + 1] += offsets[i];
+        }
+        let mut next = offsets.clone();
+        let mut data = vec![0u32; pairs.len()];
+        for (row, value) in pairs {
+            let place = &mut next[*row as usize];
+            data[*place as usize] = *value;
+            *place += 1;
+        }
+        Rows { offsets, data }
+    }
+
+    /// Value to rows that contain it.
+    pub(crate) fn inverted(&self, values: usize) -> Self {
+        let mut offsets = vec![0u32; values + 1];
+        for value in &self.data {
+            offsets[*value as usize + 1] += 1;
+        }
+        for i in 0..values {
+            offsets[i + 1] += offsets[i];
+        }
+        let mut next = offsets.clone();
+        let mut data = vec![0u32; self.data.len()];
+        for row in 0..self.len() as u32 {
+            for value in self.row(row) {
+                let place = &mut next[*value as usize];
+                data[*place as usize] = row;
+                *place += 1;
+            }
+        }
+        Rows { offsets, data }
+    }
+}
+
+/// A fast hash for short keys (the multiplication of rustc's FxHash); the keys come from repositories that we
+/// have chosen to load, and a repository made to collide only hurts itself.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct FastHasher(u64);
+
+const SEED: u64 = 0x51_7c_c1_b7_27_22_0a_95;
+
+impl FastHasher {
+    #[inline]
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(SEED);
+    }
+}
+
+impl Hasher for FastHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            let mut word = [0; 8];
+            word.copy_from_slice(chunk);
+            self.add(u64::from_le_bytes(word));
+        }
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            self.add(u64::from_le_bytes(word) ^ ((rest.len() as u64) << 56));
+        }
+    }
+
+    #[inline]
+    fn write_u32(&mut self, n: u32) {
+        self.add(u64::from(n));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, n: u64) {
+        self.add(n);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, n: usize) {
+        self.add(n as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        // The high bits are the good ones.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+pub(crate) type FastMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FastHasher>>;
+
+fn hash_words(words: &[u32]) -> u64 {
+    let mut hasher = FastHasher::default();
+    for word in words {
+        hasher.write_u32(*word);
+    }
+    hasher.finish()
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = FastHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Open addressing from hashes to numbers; whoever owns the things compares them.
+#[derive(Debug, Clone, Default)]
+struct Table {
+    slots: Vec<u32>,
+    used: usize,
+}
+
+const FREE: u32 = u32::MAX;
+
+impl Table {
+    /// The thing with this hash for which `same` holds, or the free slot where it belongs.
+    fn find(&self, hash: u64, same: impl Fn(u32) -> bool) -> Result<u32, usize> {
+        if self.slots.is_empty() {
+            return Err(0);
+        }
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            match self.slots[slot] {
+                FREE => return Err(slot),
+                id if same(id) => return Ok(id),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// Whether a new thing can be put in without growing first.
+    fn has_room(&self) -> bool {
+        (self.used + 1) * 2 <= self.slots.len()
+    }
+
+    fn rebuild(&mut self, things: usize, hash: impl Fn(u32) -> u64) {
+        let size = (things * 4).next_power_of_two().max(16);
+        self.slots = vec![FREE; size];
+        self.used = things;
+        for id in 0..things as u32 {
+            let mut slot = hash(id) as usize & (size - 1);
+            while self.slots[slot] != FREE {
+                slot = (slot + 1) & (size - 1);
+            }
+            self.slots[slot] = id;
+        }
+    }
+}
+
+/// Interned strings: each distinct one is stored once and named by a number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Strings {
+    pub(crate) text: String,
+    /// Where each string ends; the next one begins there.
+    pub(crate) ends: Vec<u32>,
+    table: Table,
+}
+
+impl Strings {
+    pub(crate) fn get(&self, id: u32) -> &str {
+        let id = id as usize;
+        let start = if id == 0 { 0 } else { self.ends[id - 1] as usize };
+        &self.text[start..self.ends[id] as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn find(&self, text: &str) -> Option<u32> {
+        self.table.find(hash_bytes(text.as_bytes()), |id| self.get(id) == text).ok()
+    }
+
+    pub(crate) fn intern(&mut self, text: &str) -> u32 {
+        if !self.table.has_room() {
+            self.index();
+        }
+        match self.table.find(hash_bytes(text.as_bytes()), |id| self.get(id) == text) {
+            Ok(id) => id,
+            Err(slot) => {
+                let id = self.ends.len() as u32;
+                self.text.push_str(text);
+                self.ends.push(self.text.len() as u32);
+                self.table.slots[slot] = id;
+                self.table.used += 1;
+                id
+            }
+        }
+    }
+
+    /// Makes [`Strings::find`] work after `text` and `ends` were filled in from outside.
+    pub(crate) fn index(&mut self) {
+        let mut table = std::mem::take(&mut self.table);
+        table.rebuild(self.ends.len(), |id| hash_bytes(self.get(id).as_bytes()));
+        self.table = table;
+    }
+}
+
+/// Interned rows: each distinct list of numbers is stored once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RowSet {
+    pub(crate) rows: Rows,
+    table: Table,
+}
+
+impl RowSet {
+    pub(crate) fn new() -> Self {
+        RowSet { rows: Rows::new(), table: Table::default() }
+    }
+
+    pub(crate) fn intern(&mut self, row: &[u32]) -> u32 {
+        if !self.table.has_room() {
+            let mut table = std::mem::take(&mut self.table);
+            table.rebuild(self.rows.len(), |id| hash_words(self.rows.row(id)));
+            self.table = table;
+        }
+        match self.table.find(hash_words(row), |id| self.rows.row(id) == row) {
+            Ok(id) => id,
+            Err(slot) => {
+                let id = self.rows.len() as u32;
+                self.rows.push(row.iter().copied());
+                self.table.slots[slot] = id;
+                self.table.used += 1;
+                id
+            }
+        }
+    }
+}

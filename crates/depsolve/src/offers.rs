@@ -1,0 +1,176 @@
+//! What the packages of a repository offer: provides by name, files by path, and which of them meet a relation.
+
+use rpm::{ConstraintRef, Dep, Op, Relation, Rich};
+
+use crate::arrays::{Rows, Strings};
+
+/// No string, no version range: whatever the context, nothing.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// An interned version: epoch, version, release as string numbers; the release may be [`NONE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct EvrWords {
+    pub(crate) epoch: u32,
+    pub(crate) version: u32,
+    pub(crate) release: u32,
+}
+
+/// An operator and an interned version in one word.
+pub(crate) fn pack_range(op: Op, evr: u32) -> u32 {
+    evr << 3 | op as u32
+}
+
+pub(crate) fn unpack_op(range: u32) -> Op {
+    match range & 7 {
+        0 => Op::Lt,
+        1 => Op::Le,
+        2 => Op::Eq,
+        3 => Op::Ge,
+        _ => Op::Gt,
+    }
+}
+
+/// Who provides what.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offers {
+    pub(crate) strings: Strings,
+    pub(crate) evrs: Vec<EvrWords>,
+    /// String number to packages that provide this name, ascending, one entry for each provide.
+    pub(crate) provides: Rows,
+    /// Beside `provides.data`: the range that is provided, or [`NONE`] for any.
+    pub(crate) ranges: Vec<u32>,
+    /// String numbers of the known paths, ascending.
+    pub(crate) paths: Vec<u32>,
+    /// Beside `paths`: packages that own the path, ascending.
+    pub(crate) owners: Rows,
+}
+
+/// Whether a relation is met by packages or by the system itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MetBy {
+    Packages,
+    System,
+}
+
+impl Offers {
+    pub(crate) fn constraint(&self, range: u32) -> Option<ConstraintRef<'_>> {
+        if range == NONE {
+            return None;
+        }
+        let words = self.evrs[(range >> 3) as usize];
+        Some(ConstraintRef {
+            op: unpack_op(range),
+            epoch: words.epoch,
+            version: self.strings.get(words.version),
+            release: (words.release != NONE).then(|| self.strings.get(words.release)),
+        })
+    }
+
+    /// Appends the packages that meet a relation, ascending.
+    pub(crate) fn providers(
+        &self,
+        name: &str,
+        wanted: Option<ConstraintRef<'_>>,
+        into: &mut Vec<u32>,
+    ) -> MetBy {
+        let start = into.len();
+        if let Some(name) = self.strings.find(name) {
+            self.named(name, wanted, into);
+        }
+        // What rpm itself understands is no package's business.
+        if into.len() == start && wanted.is_some() && name.starts_with("rpmlib(") {
+            return MetBy::System;
+        }
+        MetBy::Packages
+    }
+
+    pub(crate) fn named(&self, name: u32, wanted: Option<ConstraintRef<'_>>, into: &mut Vec<u32>) {
+        let start = into.len();
+        if (name as usize) < self.provides.len() {
+            let (from, to) = (
+                self.provides.offsets[name as usize] as usize,
+                self.provides.offsets[name as usize + 1] as usize,
+            );
+            for i in from..to {
+                let package = self.provides.data[i];
+                if into.len() > start && into[into.len() - 1] == package {
+                    continue;
+                }
+                let met = match (wanted, self.constraint(self.ranges[i])) {
+                    (Some(wanted), Some(provided)) => provided.overlaps(wanted),
+                    _ => true,
+                };
+                if met {
+                    into.push(package);
+                }
+            }
+        }
+        if wanted.is_none()
+            && let Ok(place) = self.paths.binary_search(&name)
+        {
+            let owners = self.owners.row(place as u32);
+            if !owners.is_empty() {
+                into.extend_from_slice(owners);
+                into[start..].sort_unstable();
+                let mut kept = start;
+                for i in start..into.len() {
+                    if i == start || into[i] != into[kept - 1] {
+                        into[kept] = into[i];
+                        kept += 1;
+                    }
+                }
+                into.truncate(kept);
+            }
+        }
+    }
+
+    pub(crate) fn relation(&self, relation: &Relation, into: &mut Vec<u32>) -> MetBy {
+        let wanted = relation.constraint.as_ref().map(|constraint| constraint.as_ref());
+        self.providers(&relation.name, wanted, into)
+    }
+
+    /// The packages that may have to do with meeting a dependency: libsolv's `pool_whatprovides`. For the operators
+    /// that choose packages (`or`, `with`, `without`) that is exact, for the others it is everything that could be
+    /// installed for its sake.
+    pub(crate) fn potential(&self, dep: &Dep) -> (Vec<u32>, MetBy) {
+        let mut found = Vec::new();
+        match dep {
+            Dep::Relation(relation) => {
+                let met = self.relation(relation, &mut found);
+                return (found, met);
+            }
+            Dep::Rich(Rich::And(all) | Rich::Or(all)) => {
+                for dep in all {
+                    found.extend(self.potential(dep).0);
+                }
+            }
+            Dep::Rich(
+                Rich::If { then, condition: _, otherwise }
+                | Rich::Unless { then, condition: _, otherwise },
+            ) => {
+                found = self.potential(then).0;
+                if let Some(otherwise) = otherwise {
+                    found.extend(self.potential(otherwise).0);
+                }
+            }
+            Dep::Rich(Rich::With(all)) => {
+                for (i, dep) in all.iter().enumerate() {
+                    let (some, _) = self.potential(dep);
+                    if i == 0 {
+                        found = some;
+                    } else {
+                        found.retain(|package| some.binary_search(package).is_ok());
+                    }
+                }
+            }
+            Dep::Rich(Rich::Without(some, others)) => {
+                found = self.potential(some).0;
+                let (others, _) = self.potential(others);
+                found.retain(|package| others.binary_search(package).is_err());
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        (found, MetBy::Packages)
+    }
+}

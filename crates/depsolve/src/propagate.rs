@@ -1,0 +1,272 @@
+//! What follows from decisions: unit propagation over clauses that are never written down.
+//!
+//! Installing p adds to the counters of the lists that contain it, excludes what cannot be beside it, and looks at each
+//! list that p requires. Excluding p looks at the lists that contain it. Undoing goes the same way back, so
+//! a solve costs only what it touches.
+
+use crate::offers::NONE;
+use crate::rich::{Literal, package_of, positive};
+use crate::solver::{Clause, Solver, Status};
+use crate::universe::RICH;
+
+impl Solver<'_> {
+    /// Records a decision; its consequences wait for [`Solver::propagate`].
+    pub(crate) fn assign(&mut self, literal: Literal, level: i32, why: Option<Clause>) {
+        self.decision[package_of(literal) as usize] = if literal > 0 { level } else { -level };
+        self.trail.push(literal);
+        self.why.push(why);
+        self.choice_marks.push(0);
+    }
+
+    /// Draws all conclusions; a clause that cannot be satisfied any more is returned.
+    pub(crate) fn propagate(&mut self, level: i32) -> Option<Clause> {
+        while self.head < self.trail.len() {
+            let literal = self.trail[self.head];
+            self.choice_marks[self.head] = self.choices.len() as u32;
+            self.head += 1;
+            let package = package_of(literal);
+            // All counters of this entry are raised before anything else, so that undoing can rely on it.
+            if literal > 0 {
+                self.count_installed(package);
+                let conflict = self.after_install(package, level);
+                if conflict.is_some() {
+                    return conflict;
+                }
+            } else {
+                self.count_excluded(package);
+                let conflict = self.after_exclude(package, level);
+                if conflict.is_some() {
+                    return conflict;
+                }
+            }
+        }
+        None
+    }
+
+    fn count_installed(&mut self, package: u32) {
+        let universe = self.universe;
+        let lists = universe.clause_lists.len() as u32;
+        for list in universe.in_clause_lists.row(package) {
+            self.satisfied[*list as usize] += 1;
+        }
+        for clause in universe.clauses.row(package) {
+            if *clause < lists {
+                self.active[*clause as usize] += 1;
+            }
+        }
+        for list in universe.recommends.row(package) {
+            if list & RICH == 0 {
+                self.recommended[*list as usize] += 1;
+            }
+        }
+        for list in universe.suggests.row(package) {
+            if list & RICH == 0 {
+                self.suggested[*list as usize] += 1;
+            }
+        }
+    }
+
+    fn uncount_installed(&mut self, package: u32) {
+        let universe = self.universe;
+        let lists = universe.clause_lists.len() as u32;
+        for list in universe.in_clause_lists.row(package) {
+            self.satisfied[*list as usize] -= 1;
+        }
+        for clause in universe.clauses.row(package) {
+            if *clause < lists {
+                self.active[*clause as usize] -= 1;
+            }
+        }
+        for list in universe.recommends.row(package) {
+            if list & RICH == 0 {
+                self.recommended[*list as usize] -= 1;
+            }
+        }
+        for list in universe.suggests.row(package) {
+            if list & RICH == 0 {
+                self.suggested[*list as usize] -= 1;
+            }
+        }
+    }
+
+    fn count_excluded(&mut self, package: u32) {
+        for list in self.universe.in_clause_lists.row(package) {
+            self.excluded[*list as usize] += 1;
+        }
+    }
+
+    fn uncount_excluded(&mut self, package: u32) {
+        for list in self.universe.in_clause_lists.row(package) {
+            self.excluded[*list as usize] -= 1;
+        }
+    }
+
+    fn after_install(&mut self, package: u32, level: i32) -> Option<Clause> {
+        let universe = self.universe;
+        for other in universe.excludes.row(package) {
+            let decided = self.decision[*other as usize];
+            if decided > 0 {
+                return Some(Clause::Pair(package, *other));
+            }
+            if decided == 0 {
+                self.assign(-positive(*other), level, Some(Clause::Pair(package, *other)));
+            }
+        }
+        let lists = universe.clause_lists.len() as u32;
+        for (index, clause) in universe.clauses.row(package).iter().enumerate() {
+            if *clause >= lists || self.satisfied[*clause as usize] > 0 {
+                continue;
+            }
+            let mut open = NONE;
+            let mut several = false;
+            let mut satisfied = false;
+            for member in universe.clause_lists.row(*clause) {
+                let decided = self.decision[*member as usize];
+                if decided > 0 {
+                    satisfied = true;
+                    break;
+                }
+                if decided == 0 {
+                    several |= open != NONE;
+                    open = *member;
+                }
+            }
+            if satisfied {
+                continue;
+            }
+            let clause = Clause::List { package, list: *clause };
+            if several {
+                let choice = self.choice(package, index as u32);
+                self.choices.push(choice);
+            } else if open != NONE {
+                self.assign(positive(open), level, Some(clause));
+            } else {
+                return Some(clause);
+            }
+        }
+        for clause in universe.general_negative.row(package) {
+            let conflict = self.look_at_general(*clause, level);
+            if conflict.is_some() {
+                return conflict;
+            }
+        }
+        self.look_at_dynamic(package, level)
+    }
+
+    fn after_exclude(&mut self, package: u32, level: i32) -> Option<Clause> {
+        let universe = self.universe;
+        for list in universe.in_clause_lists.row(package) {
+            let i = *list as usize;
+            if self.satisfied[i] > 0 {
+                continue;
+            }
+            let members = universe.clause_lists.row(*list);
+            let excluded = self.excluded[i] as usize;
+            if self.active[i] == 0 {
+                if excluded == members.len() {
+                    // Whoever requires one of it cannot be installed any more.
+                    for requirer in universe.requirers.row(*list) {
+                        if self.decision[*requirer as usize] == 0 {
+                            let why = Clause::List { package: *requirer, list: *list };
+                            self.assign(-positive(*requirer), level, Some(why));
+                        }
+                    }
+                }
+                continue;
+            }
+            if excluded + 1 < members.len() {
+                continue;
+            }
+            let mut open = NONE;
+            let mut satisfied = false;
+            for member in members {
+                let decided = self.decision[*member as usize];
+                if decided > 0 {
+                    satisfied = true;
+                    break;
+                }
+                if decided == 0 {
+                    open = *member;
+                }
+            }
+            if satisfied {
+                continue;
+            }
+            let requirers = universe.requirers.row(*list);
+            let requirer = requirers.iter().find(|r| self.decision[**r as usize] > 0);
+            let Some(requirer) = requirer else { continue };
+            let clause = Clause::List { package: *requirer, list: *list };
+            if open == NONE {
+                return Some(clause);
+            }
+            self.assign(positive(open), level, Some(clause));
+        }
+        for clause in universe.general_positive.row(package) {
+            let conflict = self.look_at_general(*clause, level);
+            if conflict.is_some() {
+                return conflict;
+            }
+        }
+        self.look_at_dynamic(package, level)
+    }
+
+    fn look_at_general(&mut self, clause: u32, level: i32) -> Option<Clause> {
+        let literals = self.universe.general.row(clause);
+        match self.status_of(literals) {
+            Status::Conflict => return Some(Clause::General(clause)),
+            Status::Unit(literal) => self.assign(literal, level, Some(Clause::General(clause))),
+            Status::Open => {
+                let all_installed = literals.iter().all(|literal| {
+                    let literal = *literal as Literal;
+                    literal > 0 || self.decision[package_of(literal) as usize] > 0
+                });
+                let place = &self.universe.general_place[clause as usize * 2..][..2];
+                if all_installed && place[0] != NONE {
+                    let choice = self.choice(place[0], place[1]);
+                    self.choices.push(choice);
+                }
+            }
+            Status::Satisfied => {}
+        }
+        None
+    }
+
+    fn look_at_dynamic(&mut self, package: u32, level: i32) -> Option<Clause> {
+        let mut next = self.occurs_first[package as usize];
+        while next != NONE {
+            let (clause, after) = self.occurs[next as usize];
+            next = after;
+            match self.status(clause) {
+                Status::Conflict => return Some(Clause::Dynamic(clause)),
+                Status::Unit(literal) => {
+                    self.assign(literal, level, Some(Clause::Dynamic(clause)));
+                }
+                Status::Satisfied | Status::Open => {}
+            }
+        }
+        None
+    }
+
+    /// Takes back all decisions above a level.
+    pub(crate) fn undo_above(&mut self, level: i32) {
+        while let Some(literal) = self.trail.last().copied() {
+            let package = package_of(literal);
+            if self.decision[package as usize].abs() <= level {
+                break;
+            }
+            self.decision[package as usize] = 0;
+            self.trail.pop();
+            self.why.pop();
+            let mark = self.choice_marks.pop().unwrap_or(0);
+            if self.head > self.trail.len() {
+                self.head = self.trail.len();
+                self.choices.truncate(mark as usize);
+                if literal > 0 {
+                    self.uncount_installed(package);
+                } else {
+                    self.uncount_excluded(package);
+                }
+            }
+        }
+    }
+}

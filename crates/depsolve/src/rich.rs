@@ -1,0 +1,301 @@
+//! Rich dependencies as clauses.
+//!
+//! A solver knows only clauses: “one of these must be installed, or one of those must not be”. A rich requirement
+//! `(a if b)` of a package p is the clause ¬p ∨ ¬b ∨ a. This module turns any nesting of `and`, `or`, `if` and
+//! `unless` into a conjunction of clauses, by the same steps as libsolv (so that the clauses come out in the
+//! same order, on which decisions depend).
+
+use rpm::{Dep, Rich};
+
+use crate::offers::{MetBy, Offers};
+
+/// A literal: package number plus one, negative for “not installed”.
+pub(crate) type Literal = i32;
+
+pub(crate) fn positive(package: u32) -> Literal {
+    package as i32 + 1
+}
+
+pub(crate) fn package_of(literal: Literal) -> u32 {
+    literal.unsigned_abs() - 1
+}
+
+/// How many literals the normal form of one dependency may have. Nested alternatives multiply; a dependency beyond
+/// this is one that nobody can have meant, and is treated as one that nothing meets.
+const MAX_LITERALS: usize = 100_000;
+
+/// Clauses, or the knowledge that it is never or always met. Each clause is sorted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Normal {
+    Never,
+    Always,
+    Blocks(Vec<Vec<Literal>>),
+}
+
+/// Whether a dependency needs clauses of its own, because it is more than a choice among packages.
+pub(crate) fn is_complex(dep: &Dep) -> bool {
+    match dep {
+        Dep::Rich(Rich::And(_) | Rich::If { .. } | Rich::Unless { .. }) => true,
+        Dep::Rich(Rich::Or(all)) => all.iter().any(is_complex),
+        _ => false,
+    }
+}
+
+/// A conjunction of clauses that holds when the dependency is met.
+pub(crate) fn clauses(offers: &Offers, dep: &Dep) -> Normal {
+    Normalizer { offers }.dep(dep, false)
+}
+
+/// A conjunction of clauses that holds when the dependency is *not* met (for conflicts).
+pub(crate) fn inverted_clauses(offers: &Offers, dep: &Dep) -> Normal {
+    invert(Normalizer { offers }.dep(dep, true))
+}
+
+struct Normalizer<'a> {
+    offers: &'a Offers,
+}
+
+/// `dnf` asks for the disjunctive form: blocks are alternatives whose literals must all hold.
+impl Normalizer<'_> {
+    fn dep(&self, dep: &Dep, dnf: bool) -> Normal {
+        if is_complex(dep) {
+            match dep {
+                Dep::Rich(Rich::If { then, condition, otherwise: None }) => {
+                    return or(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                }
+                Dep::Rich(Rich::Unless { then, condition, otherwise: None }) => {
+                    return and(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                }
+                // a if b else c: (a or not b) and (b or c)
+                Dep::Rich(Rich::If { then, condition, otherwise: Some(otherwise) }) => {
+                    let first = or(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                    return and(
+                        first,
+                        or(self.dep(condition, dnf), self.dep(otherwise, dnf), dnf),
+                        dnf,
+                    );
+                }
+                // a unless b else c: (a and not b) or (b and c)
+                Dep::Rich(Rich::Unless { then, condition, otherwise: Some(otherwise) }) => {
+                    let first = and(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                    return or(
+                        first,
+                        and(self.dep(condition, dnf), self.dep(otherwise, dnf), dnf),
+                        dnf,
+                    );
+                }
+                Dep::Rich(Rich::And(all)) => return self.chain(all, dnf, and),
+                Dep::Rich(Rich::Or(all)) => return self.chain(all, dnf, or),
+                _ => {}
+            }
+        }
+        let (packages, met) = self.offers.potential(dep);
+        if met == MetBy::System {
+            return Normal::Always;
+        }
+        if packages.is_empty() {
+            return Normal::Never;
+        }
+        let literals = packages.into_iter().map(positive);
+        Normal::Blocks(if dnf {
+            literals.map(|literal| vec![literal]).collect()
+        } else {
+            vec![literals.collect()]
+        })
+    }
+
+    /// Chains nest to the right.
+    fn chain(
+        &self,
+        all: &[Dep],
+        dnf: bool,
+        join: impl Fn(Normal, Normal, bool) -> Normal,
+    ) -> Normal {
+        let mut rest: Option<Normal> = None;
+        for dep in all.iter().rev() {
+            let this = self.dep(dep, dnf);
+            rest = Some(match rest {
+                None => this,
+                Some(rest) => join(this, rest, dnf),
+            });
+        }
+        rest.unwrap_or(Normal::Always)
+    }
+}
+
+fn or(a: Normal, b: Normal, dnf: bool) -> Normal {
+    match (a, b) {
+        (Normal::Always, _) | (_, Normal::Always) => Normal::Always,
+        (Normal::Never, b) => b,
+        (a, Normal::Never) => a,
+        (Normal::Blocks(a), Normal::Blocks(b)) => join_blocks(a, b, dnf, !dnf),
+    }
+}
+
+fn and(a: Normal, b: Normal, dnf: bool) -> Normal {
+    match (a, b) {
+        (Normal::Never, _) | (_, Normal::Never) => Normal::Never,
+        (Normal::Always, b) => b,
+        (a, Normal::Always) => a,
+        (Normal::Blocks(a), Normal::Blocks(b)) => join_blocks(a, b, dnf, dnf),
+    }
+}
+
+fn join_blocks(
+    mut a: Vec<Vec<Literal>>,
+    b: Vec<Vec<Literal>>,
+    dnf: bool,
+    distribute: bool,
+) -> Normal {
+    if !distribute {
+        a.extend(b);
+        return Normal::Blocks(a);
+    }
+    let mut out = Vec::new();
+    let mut literals = 0;
+    for x in &a {
+        for y in &b {
+            let mut block = x.clone();
+            block.extend_from_slice(y);
+            block.sort_unstable();
+            block.dedup();
+            literals += block.len();
+            if literals > MAX_LITERALS {
+                return Normal::Never;
+            }
+            let contradicts =
+                block.iter().take_while(|l| **l < 0).any(|l| block.binary_search(&-l).is_ok());
+            if !contradicts {
+                out.push(block);
+            }
+        }
+    }
+    if out.is_empty() {
+        return if dnf { Normal::Never } else { Normal::Always };
+    }
+    Normal::Blocks(out)
+}
+
+/// De Morgan: turns either form of a dependency into the other form of its opposite.
+fn invert(normal: Normal) -> Normal {
+    match normal {
+        Normal::Never => Normal::Always,
+        Normal::Always => Normal::Never,
+        Normal::Blocks(mut blocks) => {
+            for block in &mut blocks {
+                for literal in block.iter_mut() {
+                    *literal = -*literal;
+                }
+                block.reverse();
+            }
+            Normal::Blocks(blocks)
+        }
+    }
+}
+
+/// A dependency in a form that can be evaluated against what is installed, as words: for Supplements and Enhances,
+/// which are asked again and again. Leaves are numbers of provider lists.
+pub(crate) fn compile(dep: &Dep, leaf: &mut impl FnMut(&Dep) -> u32, into: &mut Vec<u32>) {
+    match dep {
+        Dep::Rich(Rich::And(all)) => {
+            into.extend([AND, all.len() as u32]);
+            all.iter().for_each(|dep| compile(dep, leaf, into));
+        }
+        Dep::Rich(Rich::Or(all)) => {
+            into.extend([OR, all.len() as u32]);
+            all.iter().for_each(|dep| compile(dep, leaf, into));
+        }
+        Dep::Rich(Rich::If { then, condition, otherwise }) => {
+            into.push(if otherwise.is_some() { IF_ELSE } else { IF });
+            compile(then, leaf, into);
+            compile(condition, leaf, into);
+            if let Some(otherwise) = otherwise {
+                compile(otherwise, leaf, into);
+            }
+        }
+        Dep::Rich(Rich::Unless { then, condition, otherwise }) => {
+            into.push(if otherwise.is_some() { UNLESS_ELSE } else { UNLESS });
+            compile(then, leaf, into);
+            compile(condition, leaf, into);
+            if let Some(otherwise) = otherwise {
+                compile(otherwise, leaf, into);
+            }
+        }
+        _ => into.extend([LEAF, leaf(dep)]),
+    }
+}
+
+const LEAF: u32 = 0;
+const AND: u32 = 1;
+const OR: u32 = 2;
+const IF: u32 = 3;
+const IF_ELSE: u32 = 4;
+const UNLESS: u32 = 5;
+const UNLESS_ELSE: u32 = 6;
+
+/// How a dependency is met by what is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Met {
+    No,
+    /// Only by what is absent.
+    ByAbsence,
+    /// By something installed.
+    ByPresence,
+}
+
+use Met::{ByAbsence, ByPresence, No};
+
+/// Evaluates what [`compile`] made; `installed` tells whether a list has an installed member.
+pub(crate) fn evaluate(code: &[u32], installed: &impl Fn(u32) -> bool) -> Met {
+    let mut position = 0;
+    step(code, &mut position, installed)
+}
+
+fn step(code: &[u32], position: &mut usize, installed: &impl Fn(u32) -> bool) -> Met {
+    let word = |position: &mut usize| {
+        *position += 1;
+        code[*position - 1]
+    };
+    match word(position) {
+        AND | OR if code[*position] == 0 => No,
+        operator @ (AND | OR) => {
+            let count = word(position);
+            let mut met = step(code, position, installed);
+            for _ in 1..count {
+                let other = step(code, position, installed);
+                met = match (operator, met, other) {
+                    (AND, No, _) | (AND, _, No) => No,
+                    (_, a, b) => a.max(b),
+                };
+            }
+            met
+        }
+        operator @ (IF | UNLESS) => {
+            let then = step(code, position, installed);
+            let absent = step(code, position, installed) == No;
+            match (operator, then, absent) {
+                (IF, No, false) => No,
+                (IF, No, true) => ByAbsence,
+                (UNLESS, _, false) => No,
+                (_, then, _) => then,
+            }
+        }
+        operator @ (IF_ELSE | UNLESS_ELSE) => {
+            let then = step(code, position, installed);
+            let condition = step(code, position, installed);
+            let otherwise = step(code, position, installed);
+            let (when_met, when_not) =
+                if operator == IF_ELSE { (then, otherwise) } else { (otherwise, then) };
+            match (condition, when_met) {
+                (No, _) => when_not,
+                (_, No) => No,
+                (ByPresence, _) => ByPresence,
+                (ByAbsence, met) => met,
+            }
+        }
+        _ => {
+            let list = word(position);
+            if installed(list) { ByPresence } else { No }
+        }
+    }
+}

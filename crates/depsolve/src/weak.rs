@@ -1,0 +1,196 @@
+//! Weak dependencies: what is installed if nothing speaks against it.
+
+use crate::policy::Mode;
+use crate::rich::{Literal, Met, package_of, positive};
+use crate::solver::Solver;
+use crate::universe::RICH;
+
+impl Solver<'_> {
+    /// Installs what supplements or is recommended by installed packages. Returns the level, and whether anything was
+    /// tried, so that dependencies have to be looked at again.
+    pub(crate) fn decide_weak(&mut self, mut level: i32) -> (i32, bool) {
+        self.collect_recommended();
+        self.collect_supplementing();
+        for i in 0..self.supplements.len() {
+            self.add_candidate(self.supplements[i]);
+        }
+        match self.candidates.as_slice() {
+            [] => return (level, false),
+            [only] => {
+                let only = *only;
+                self.in_candidates[only as usize] = false;
+                return (self.decide(level, positive(only)), true);
+            }
+            _ => {}
+        }
+        for i in 0..self.candidates.len() {
+            self.in_candidates[self.candidates[i] as usize] = false;
+        }
+        // The best versions of all together are the only ones that are considered.
+        self.filter(Mode::Recommend);
+        let best = std::mem::take(&mut self.candidates);
+        for p in &best {
+            self.in_candidates[*p as usize] = true;
+        }
+        let mut supplements = std::mem::take(&mut self.supplements);
+        supplements.retain(|p| self.in_candidates[*p as usize]);
+        if supplements.len() > 1 {
+            self.order(&mut supplements);
+        }
+        let known = self.trail.len();
+        let mut interrupted = false;
+        for p in &supplements {
+            if self.decision[*p as usize] != 0 {
+                continue;
+            }
+            let before = level;
+            level = self.decide(level, positive(*p));
+            if level <= before {
+                interrupted = true;
+                break;
+            }
+        }
+        self.supplements = supplements;
+        if !interrupted && self.trail.len() >= known {
+            level = self.install_recommended(level, known);
+        }
+        for p in &best {
+            self.in_candidates[*p as usize] = false;
+        }
+        // The scratch that `install_recommended` used is as good as the old one; keep the larger.
+        if best.capacity() > self.candidates.capacity() {
+            self.candidates = best;
+        }
+        (level, true)
+    }
+
+    fn add_candidate(&mut self, package: u32) {
+        if !std::mem::replace(&mut self.in_candidates[package as usize], true) {
+            self.candidates.push(package);
+        }
+    }
+
+    /// Undecided candidates of everything that is recommended and not satisfied.
+    fn collect_recommended(&mut self) {
+        let universe = self.universe;
+        self.candidates.clear();
+        for i in 0..self.trail.len() {
+            let literal = self.trail[i];
+            if literal < 0 {
+                continue;
+            }
+            for wanted in universe.recommends.row(package_of(literal)) {
+                if wanted & RICH != 0 {
+                    for block in universe.rich_blocks.row(wanted & !RICH) {
+                        self.add_block(*block, false);
+                    }
+                } else if !self.any_installed(*wanted) {
+                    for p in universe.lists.row(*wanted) {
+                        if self.decision[*p as usize] == 0 {
+                            self.add_candidate(*p);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn any_installed(&self, list: u32) -> bool {
+        self.universe.lists.row(list).iter().any(|p| self.decision[*p as usize] > 0)
+    }
+
+    /// Adds the undecided candidates of one clause of a rich recommendation, unless its condition does not hold or it
+    /// is satisfied. With `chosen`, only those among the best versions, and without regard to repetition.
+    fn add_block(&mut self, block: u32, chosen: bool) {
+        let literals = self.universe.blocks.row(block);
+        let holds = literals.iter().all(|literal| {
+            let literal = *literal as Literal;
+            let decided = self.decision[package_of(literal) as usize];
+            if literal < 0 { decided > 0 } else { decided <= 0 }
+        });
+        if !holds {
+            return;
+        }
+        for literal in literals {
+            let literal = *literal as Literal;
+            let package = package_of(literal);
+            if literal < 0 || self.decision[package as usize] != 0 {
+                continue;
+            }
+            if !chosen {
+                self.add_candidate(package);
+            } else if self.in_candidates[package as usize] && !self.candidates.contains(&package) {
+                self.candidates.push(package);
+            }
+        }
+    }
+
+    fn collect_supplementing(&mut self) {
+        let universe = self.universe;
+        let mut found = std::mem::take(&mut self.supplements);
+        found.clear();
+        for p in &universe.supplementing {
+            // A supplement that holds only because something is absent installs nothing.
+            if self.decision[*p as usize] == 0
+                && self.supplements(*p) == Met::ByPresence
+                && !self.other_arch_installed(*p)
+            {
+                found.push(*p);
+            }
+        }
+        self.supplements = found;
+    }
+
+    /// Whether the same package is installed for another architecture.
+    fn other_arch_installed(&self, package: u32) -> bool {
+        let universe = self.universe;
+        let name = universe.names[package as usize];
+        let offers = &universe.offers.provides;
+        offers.row(name).iter().any(|other| {
+            let i = *other as usize;
+            self.decision[i] > 0
+                && universe.names[i] == name
+                && universe.arch[i] != universe.arch[package as usize]
+        })
+    }
+
+    /// Goes through what is recommended in the order in which its recommenders were installed.
+    fn install_recommended(&mut self, mut level: i32, known: usize) -> i32 {
+        let universe = self.universe;
+        for i in 0..known {
+            let literal = self.trail[i];
+            if literal < 0 {
+                continue;
+            }
+            for wanted in universe.recommends.row(package_of(literal)) {
+                self.candidates.clear();
+                if wanted & RICH != 0 {
+                    for block in universe.rich_blocks.row(wanted & !RICH) {
+                        self.add_block(*block, true);
+                    }
+                } else if !self.any_installed(*wanted) {
+                    for p in universe.lists.row(*wanted) {
+                        if self.decision[*p as usize] == 0 && self.in_candidates[*p as usize] {
+                            self.candidates.push(*p);
+                        }
+                    }
+                }
+                if self.candidates.is_empty() {
+                    continue;
+                }
+                if self.candidates.len() > 1 {
+                    self.filter(Mode::Choose);
+                }
+                if self.candidates.len() > 1 {
+                    self.open_branch(level);
+                }
+                let before = level;
+                level = self.decide(level, positive(self.candidates[0]));
+                if level <= before || self.trail.len() < known {
+                    return level;
+                }
+            }
+        }
+        level
+    }
+}
