@@ -32,6 +32,7 @@
 
 mod arch;
 mod arrays;
+mod cache;
 mod distance;
 mod explain;
 mod learn;
@@ -45,6 +46,7 @@ mod solver;
 mod universe;
 mod weak;
 
+pub use cache::CacheError;
 pub use loader::Loader;
 pub use problem::{Problem, Reason};
 pub use solver::{Install, Request, Resolution, Solver};

@@ -257,7 +257,6 @@ fn step(code: &[u32], position: &mut usize, installed: &impl Fn(u32) -> bool) ->
         code[*position - 1]
     };
     match word(position) {
-        AND | OR if code[*position] == 0 => No,
         operator @ (AND | OR) => {
             let count = word(position);
             let mut met = step(code, position, installed);
@@ -298,4 +297,31 @@ fn step(code: &[u32], position: &mut usize, installed: &impl Fn(u32) -> bool) ->
             if installed(list) { ByPresence } else { No }
         }
     }
+}
+
+/// Whether words read from outside can be evaluated.
+pub(crate) fn is_sound(code: &[u32], lists: usize) -> bool {
+    let mut rest = code;
+    // Every operand still owed; nesting is bounded by what the parser accepts, and by this.
+    sound(&mut rest, lists, 0) && rest.is_empty()
+}
+
+fn sound(rest: &mut &[u32], lists: usize, depth: usize) -> bool {
+    let mut word = || {
+        let (first, others) = rest.split_first()?;
+        *rest = others;
+        Some(*first)
+    };
+    let operands = match word() {
+        _ if depth > rpm::MAX_NESTING + 2 => return false,
+        Some(LEAF) => return word().is_some_and(|list| (list as usize) < lists),
+        Some(AND | OR) => match word() {
+            Some(count) if count > 0 => count,
+            _ => return false,
+        },
+        Some(IF | UNLESS) => 2,
+        Some(IF_ELSE | UNLESS_ELSE) => 3,
+        _ => return false,
+    };
+    (0..operands).all(|_| sound(rest, lists, depth + 1))
 }
