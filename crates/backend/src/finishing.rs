@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use koji::FaultKind;
 use koji::calls::{self, Call};
 use koji::types::{Task, TaskId, TaskOutcome};
 use koschei_core::states::BuildState;
@@ -67,7 +68,7 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
             collection = build.collection
         );
         let parts = children.get(&build.task_id).map(Vec::as_slice).unwrap_or_default();
-        async {
+        let result = async {
             match verdict {
                 Verdict::Running => {
                     progress.push(progress_of(ctx, &build, parts, now).await?);
@@ -88,8 +89,14 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
             }
             Ok::<(), Error>(())
         }
-        .instrument(span)
-        .await?;
+        .instrument(span.clone())
+        .await;
+        match result {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => return Err(error),
+            // One build that Koji stumbles over must not hold up the others.
+            Err(error) => span.in_scope(|| warn!("the build cannot be looked at: {error}")),
+        }
     }
     if !progress.is_empty() {
         let mut transaction = begin(ctx).await?;
@@ -280,10 +287,16 @@ async fn delete(ctx: &Context, build: &RunningBuild, why: &str) -> Result<()> {
 async fn cancel(ctx: &Context, build: &RunningBuild, why: &str) -> Result<()> {
     match ctx.primary.call(calls::cancel_task(build.task_id.into())).await {
         Ok(()) => {}
-        Err(error) if error.is_transient() => return Err(error.into()),
-        Err(error) if error.fault_kind().is_none() => return Err(error.into()),
         // It is not ours, or gone: nothing that could be cancelled.
-        Err(error) => warn!("Koji does not cancel the build: {error}"),
+        Err(error)
+            if matches!(
+                error.fault_kind(),
+                Some(FaultKind::GenericError | FaultKind::ActionNotAllowed)
+            ) =>
+        {
+            warn!("Koji does not cancel the build: {error}");
+        }
+        Err(error) => return Err(error.into()),
     }
     delete(ctx, build, &format!("it was cancelled, because {why}")).await
 }
