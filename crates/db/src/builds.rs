@@ -1,8 +1,8 @@
 //! Statements of the services about builds: new, finished, untagged, adopted.
 //!
-//! Rows are locked in the order build, package. The trigger on `build` touches older builds of the same package, so
-//! whoever is going to insert or re-tag builds of packages that others may be finishing locks their builds first
-//! ([`lock_builds_of`]).
+//! Rows are locked in the order build, package. The trigger on `build` and the resolver touch older builds of the same
+//! package, so whoever locks one build locks all builds of its package, by ascending ids, and only then the package: two
+//! that meet at a package take turns at its first build. (`tests/concurrency.rs` lets them meet.)
 
 use chrono::{DateTime, Utc};
 use koschei_core::states::BuildState;
@@ -97,7 +97,7 @@ pub async fn store_progress(conn: &mut PgConnection, progress: &[Progress]) -> R
     let ids: Vec<i32> = progress.iter().map(|build| build.build_id).collect();
     let repo_ids: Vec<Option<i32>> = progress.iter().map(|build| build.repo_id).collect();
     let running: Vec<i32> = sqlx::query_scalar(
-        "SELECT id FROM build WHERE id = ANY($1) AND state = 2 ORDER BY id FOR UPDATE",
+        "SELECT id FROM build WHERE id = ANY($1) AND state = 2 ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(&ids)
     .fetch_all(&mut *conn)
@@ -179,14 +179,23 @@ pub struct LockedBuild {
 
 /// Locks a running build, then its package. `None` when another process finished or deleted it first.
 pub async fn lock_running(conn: &mut PgConnection, build_id: i32) -> Result<Option<LockedBuild>> {
-    let row: Option<(i32, i32)> = sqlx::query_as(
-        "SELECT package_id, task_id FROM build WHERE id = $1 AND state = 2 AND package_id IS NOT NULL FOR UPDATE",
+    let package_id: Option<i32> = sqlx::query_scalar(
+        "SELECT package_id FROM build WHERE id = $1 AND state = 2 AND package_id IS NOT NULL",
     )
     .bind(build_id)
     .fetch_optional(&mut *conn)
     .await
     .map_err(Error::Statement)?;
-    let Some((package_id, task_id)) = row else { return Ok(None) };
+    let Some(package_id) = package_id else { return Ok(None) };
+    lock_builds_of(conn, &[package_id]).await?;
+    // Whoever was first has finished or deleted it by now.
+    let task_id: Option<i32> =
+        sqlx::query_scalar("SELECT task_id FROM build WHERE id = $1 AND state = 2")
+            .bind(build_id)
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(Error::Statement)?;
+    let Some(task_id) = task_id else { return Ok(None) };
     let locked = packages::lock(conn, &[package_id]).await?;
     Ok(Some(LockedBuild { build_id, package_id, task_id, locked }))
 }
@@ -527,10 +536,10 @@ pub struct RealBuild {
 }
 
 /// Locks all builds of packages, in the order of their ids.
-async fn lock_builds_of(conn: &mut PgConnection, package_ids: &[i32]) -> Result<()> {
-    sqlx::query("SELECT id FROM build WHERE package_id = ANY($1) ORDER BY id FOR UPDATE")
+pub(crate) async fn lock_builds_of(conn: &mut PgConnection, package_ids: &[i32]) -> Result<()> {
+    sqlx::query("SELECT FROM build WHERE package_id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
         .bind(package_ids)
-        .fetch_all(conn)
+        .execute(conn)
         .await
         .map_err(Error::Statement)?;
     Ok(())

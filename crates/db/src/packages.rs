@@ -81,11 +81,13 @@ pub struct StateChange {
 }
 
 /// Locks packages in the order of their ids, for the rest of the transaction. Those that are gone are left out.
+///
+/// Their keys stay free: others may refer to them with new rows (which does not touch them), but not change them.
 pub async fn lock(conn: &mut PgConnection, ids: &[i32]) -> Result<LockedPackages> {
     let rows: Vec<LockedPackage> = sqlx::query_as(
         "SELECT id, name, collection_id, blocked, tracked, resolved, skip_resolution,
                 last_build_id, last_complete_build_id, last_complete_build_state
-           FROM package WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+           FROM package WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(ids)
     .fetch_all(conn)

@@ -11,6 +11,7 @@ use rpm::Nevra;
 use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
 
+use crate::builds;
 use crate::dependency_keys;
 use crate::error::{Error, Result};
 use crate::packages::{self, StateChange};
@@ -167,7 +168,7 @@ pub async fn set_latest_repo(
     problems: &[String],
 ) -> Result<Option<CollectionChange>> {
     let row: Option<(Option<i32>, Option<bool>)> = sqlx::query_as(
-        "SELECT latest_repo_id, latest_repo_resolved FROM collection WHERE id = $1 FOR UPDATE",
+        "SELECT latest_repo_id, latest_repo_resolved FROM collection WHERE id = $1 FOR NO KEY UPDATE",
     )
     .bind(collection_id)
     .fetch_optional(&mut *conn)
@@ -506,21 +507,30 @@ pub struct BuildResolution {
     pub installs: Option<Vec<Installed>>,
 }
 
-/// Locks builds and then their packages, and tells which of them still wait for their resolution.
+/// Locks builds, with all others of their packages, and then the packages; tells which still wait for their resolution.
 async fn lock_unresolved(
     conn: &mut PgConnection,
     ids: &[i32],
 ) -> Result<(Vec<i32>, packages::LockedPackages)> {
-    let rows: Vec<(i32, Option<i32>)> = sqlx::query_as(
-        "SELECT id, package_id FROM build WHERE id = ANY($1) AND deps_resolved IS NULL ORDER BY id FOR UPDATE",
+    let package_ids: Vec<i32> = sqlx::query_scalar(
+        "SELECT DISTINCT package_id FROM build
+          WHERE id = ANY($1) AND deps_resolved IS NULL AND package_id IS NOT NULL",
     )
     .bind(ids)
     .fetch_all(&mut *conn)
     .await
     .map_err(Error::Statement)?;
-    let package_ids: Vec<i32> = rows.iter().filter_map(|(_, package)| *package).collect();
+    builds::lock_builds_of(conn, &package_ids).await?;
+    let waiting: Vec<i32> = sqlx::query_scalar(
+        "SELECT id FROM build WHERE id = ANY($1) AND package_id = ANY($2) AND deps_resolved IS NULL ORDER BY id",
+    )
+    .bind(ids)
+    .bind(&package_ids)
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(Error::Statement)?;
     let locked = packages::lock(conn, &package_ids).await?;
-    Ok((rows.into_iter().map(|(id, _)| id).collect(), locked))
+    Ok((waiting, locked))
 }
 
 /// Stores results for builds, at most one of each package: install sets, applied changes against the previous build

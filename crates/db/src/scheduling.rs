@@ -9,6 +9,7 @@ use koschei_core::scheduling::SkipReason;
 use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
 
+use crate::builds;
 use crate::error::{Error, Result};
 use crate::packages;
 
@@ -53,8 +54,8 @@ pub async fn candidates(
              SELECT package.id AS package_id, package.name, package.collection_id,
                     collection.name AS collection, package.arch_override,
                     package.last_complete_build_id, build.version, build.release,
-                    package.manual_priority + package.static_priority
-                    + (package.dependency_priority + package.build_priority
+                    package.manual_priority::float8 + package.static_priority
+                    + (package.dependency_priority::float8 + package.build_priority
                        + greatest($1 * log(greatest(0.000001,
                             extract(epoch FROM ($3::timestamptz AT TIME ZONE 'UTC') - build.started)::float8
                             / 3600)) + $2, -30))
@@ -150,14 +151,7 @@ pub async fn forget_without_srpm(
     package_id: i32,
     last_complete_build_id: i32,
 ) -> Result<()> {
-    // Builds before packages, because a build that just ended is locked in that order.
-    sqlx::query(
-        "SELECT id FROM build WHERE package_id = $1 AND last_complete ORDER BY id FOR UPDATE",
-    )
-    .bind(package_id)
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(Error::Statement)?;
+    builds::lock_builds_of(conn, &[package_id]).await?;
     let locked = packages::lock(conn, &[package_id]).await?;
     let still = locked
         .get(package_id)

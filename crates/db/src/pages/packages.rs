@@ -279,8 +279,8 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoeff
                 "CASE WHEN p.tracked AND p.last_build_id = p.last_complete_build_id
                     AND c.latest_repo_resolved AND p.scheduler_skip_reason IS NULL
                     AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
-                 THEN p.manual_priority + p.static_priority + c.priority_coefficient
-                    * (p.dependency_priority + p.build_priority + greatest(-30::float8, ",
+                 THEN p.manual_priority::float8 + p.static_priority + c.priority_coefficient
+                    * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8, ",
             );
             sql.push_bind(a);
             sql.push(
