@@ -50,28 +50,30 @@ pub async fn candidates(
 ) -> Result<Vec<Candidate>> {
     let (a, b) = parameters.time_coefficients();
     sqlx::query_as(
-        "SELECT * FROM (
-             SELECT package.id AS package_id, package.name, package.collection_id,
-                    collection.name AS collection, package.arch_override,
-                    package.last_complete_build_id, build.version, build.release,
-                    package.manual_priority::float8 + package.static_priority
-                    + (package.dependency_priority::float8 + package.build_priority
-                       + greatest($1 * log(greatest(0.000001,
-                            extract(epoch FROM ($3::timestamptz AT TIME ZONE 'UTC') - build.started)::float8
-                            / 3600)) + $2, -30))
-                    * collection.priority_coefficient AS priority
-               FROM package
-               JOIN collection ON collection.id = package.collection_id
-               JOIN build ON build.id = package.last_build_id
-              WHERE package.tracked AND NOT package.blocked
-                AND package.last_build_id = package.last_complete_build_id
-                AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
-                AND package.scheduler_skip_reason IS NULL
-                AND collection.latest_repo_resolved
-                AND build.version IS NOT NULL AND build.release IS NOT NULL
-                AND package.id <> ALL($6) AND package.collection_id <> ALL($7)) AS schedulable
-          WHERE priority >= $4
-          ORDER BY priority DESC, package_id LIMIT $5",
+        "SELECT chosen.*, build.version, build.release
+           FROM (SELECT * FROM (
+                    SELECT package.id AS package_id, package.name, package.collection_id,
+                           collection.name AS collection, package.arch_override,
+                           package.last_complete_build_id,
+                           package.manual_priority::float8 + package.static_priority
+                           + (package.dependency_priority::float8 + package.build_priority
+                              + greatest($1 * log(greatest(0.000001,
+                                   extract(epoch FROM ($3::timestamptz AT TIME ZONE 'UTC')
+                                                      - package.last_build_started)::float8
+                                   / 3600)) + $2, -30))
+                           * collection.priority_coefficient AS priority
+                      FROM package
+                      JOIN collection ON collection.id = package.collection_id
+                     WHERE package.tracked AND NOT package.blocked
+                       AND package.last_build_id = package.last_complete_build_id
+                       AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
+                       AND package.scheduler_skip_reason IS NULL
+                       AND collection.latest_repo_resolved
+                       AND package.id <> ALL($6) AND package.collection_id <> ALL($7)) AS schedulable
+                  WHERE priority >= $4
+                  ORDER BY priority DESC, package_id LIMIT $5) AS chosen
+           JOIN build ON build.id = chosen.last_complete_build_id
+          ORDER BY chosen.priority DESC, chosen.package_id",
     )
     .bind(a)
     .bind(b)
@@ -159,8 +161,8 @@ pub async fn forget_without_srpm(
     if still {
         sqlx::query(
             "UPDATE package
-                SET last_build_id = NULL, last_complete_build_id = NULL, last_complete_build_state = NULL,
-                    resolved = NULL, scheduler_skip_reason = $2, scheduler_skip_basis = NULL
+                SET last_build_id = NULL, last_build_started = NULL, last_complete_build_id = NULL,
+                    last_complete_build_state = NULL, resolved = NULL, scheduler_skip_reason = $2, scheduler_skip_basis = NULL
               WHERE id = $1",
         )
         .bind(package_id)

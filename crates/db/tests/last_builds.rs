@@ -43,6 +43,16 @@ impl World {
     }
 
     async fn last(&self) -> LastBuilds {
+        let (started_is_right,): (bool,) = sqlx::query_as(
+            "SELECT last_build_started IS NOT DISTINCT FROM
+                    (SELECT started FROM build WHERE id = package.last_build_id)
+             FROM package WHERE id = $1",
+        )
+        .bind(self.package)
+        .fetch_one(self.database.pool())
+        .await
+        .unwrap();
+        assert!(started_is_right);
         sqlx::query_as(
             "SELECT last_build_id, last_complete_build_id, last_complete_build_state,
                     ARRAY(SELECT id FROM build WHERE package_id = package.id AND last_complete ORDER BY id)
@@ -78,6 +88,21 @@ async fn the_newest_build_that_is_not_untagged_is_the_last_one() {
 }
 
 #[tokio::test]
+async fn a_build_whose_start_becomes_known_better_is_placed_anew() {
+    let world = World::new().await;
+    let first = world.build(1, 3).await;
+    let second = world.build(2, 5).await;
+    let earlier = "UPDATE build SET started = started - interval '90 minutes' WHERE id = $1";
+    world.execute(earlier, second).await;
+    assert_eq!(world.last().await, (Some(first), Some(first), Some(3), vec![first]));
+    // Together with the state, as at the end of a scratch build.
+    let running = world.build(3, 2).await;
+    let end = "UPDATE build SET state = 5, started = started - interval '1 hour' WHERE id = $1";
+    world.execute(end, running).await;
+    assert_eq!(world.last().await, (Some(running), Some(running), Some(5), vec![running]));
+}
+
+#[tokio::test]
 async fn a_last_complete_build_can_be_deleted() {
     let world = World::new().await;
     let first = world.build(1, 3).await;
@@ -98,7 +123,7 @@ async fn deleting_an_old_build_does_not_bring_back_a_package_that_was_put_aside(
     let second = world.build(2, 3).await;
     world
         .execute(
-            "UPDATE package SET last_build_id = NULL, last_complete_build_id = NULL,
+            "UPDATE package SET last_build_id = NULL, last_build_started = NULL, last_complete_build_id = NULL,
                     last_complete_build_state = NULL, scheduler_skip_reason = 1 WHERE id = $1",
             world.package,
         )

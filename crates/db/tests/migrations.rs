@@ -182,6 +182,15 @@ async fn a_database_of_the_original_software_is_taken_over_unchanged() {
     .unwrap();
     assert_eq!(unknown, 0);
 
+    let wrong: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM package LEFT JOIN build ON build.id = package.last_build_id
+         WHERE package.last_build_started IS DISTINCT FROM build.started",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0);
+
     // Our function finds the same last builds as the data says.
     execute(&mut connection, "SELECT update_last_build(id) FROM package").await;
     assert_eq!(digests(&mut connection, &columns).await, before);

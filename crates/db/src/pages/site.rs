@@ -97,14 +97,13 @@ pub async fn waiting_packages(
         "SELECT p.collection_id, count(*)
          FROM package p
          JOIN collection c ON c.id = p.collection_id AND c.latest_repo_resolved
-         JOIN build l ON l.id = p.last_build_id
          WHERE p.tracked AND NOT p.blocked AND p.last_build_id = p.last_complete_build_id
            AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
            AND p.scheduler_skip_reason IS NULL
            AND p.manual_priority::float8 + p.static_priority + c.priority_coefficient
                * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8,
                   $1 * log(greatest(1e-6::float8, extract(epoch FROM clock_timestamp()
-                      AT TIME ZONE 'UTC' - l.started)::float8 / 3600)) + $2)) >= $3
+                      AT TIME ZONE 'UTC' - p.last_build_started)::float8 / 3600)) + $2)) >= $3
          GROUP BY p.collection_id",
     )
     .bind(a)

@@ -47,6 +47,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "what the services remember",
         sql: include_str!("../../schema/migrations/0006_services.sql"),
     },
+    Migration {
+        number: 7,
+        name: "packages know when their last build was started",
+        sql: include_str!("../../schema/migrations/0007_last_build_started.sql"),
+    },
 ];
 
 #[cfg(test)]
