@@ -1,0 +1,247 @@
+//! `koschei demo` as a newcomer meets it: started by one command, looked at with a real browser, interrupted, killed,
+//! started again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use koschei_db::{Address, DatabaseConfig, Pool};
+use support::{
+    accounts,
+    browser::Browser,
+    demo::{Demo, processes_of},
+    installation::{free_port, get},
+};
+
+/// What issue and README promise for "built" to "there is something to see".
+const PROMISE: Duration = Duration::from_secs(60);
+
+/// A demo keeps a small machine busy; two at a time would prove nothing about the time that one takes.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The demo's database, as its services reach it.
+async fn database_of(directory: &Path) -> Pool {
+    let text = std::fs::read_to_string(directory.join("koschei.toml")).unwrap();
+    let configuration: toml::Table = text.parse().unwrap();
+    let value = |key: &str| configuration["database_config"][key].as_str().unwrap().to_owned();
+    let address = Address::Parts {
+        host: value("host"),
+        port: 5432,
+        database: value("database"),
+        username: Some(value("username")),
+        password: None,
+    };
+    koschei_db::connect(&DatabaseConfig::new(address, "koschei-test")).await.unwrap()
+}
+
+/// The address of the demo's hub.
+fn hub_of(directory: &Path) -> String {
+    let text = std::fs::read_to_string(directory.join("koschei.toml")).unwrap();
+    let configuration: toml::Table = text.parse().unwrap();
+    configuration["koji_config"]["server"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
+    let _turn = one_at_a_time();
+    let directory = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let mut demo = Demo::start(directory.path(), &["--speed", "3"]);
+    demo.wait_for("Open ", PROMISE);
+    let browser = Browser::start(1280, 1000);
+
+    // Within a minute: packages with states, a running scratch build, a change of a dependency.
+    let left = PROMISE.saturating_sub(started.elapsed());
+    browser.wait(&demo.page("/packages?collection=buyan2"), left, "packages with states", |page| {
+        page.texts("table .st").iter().filter(|word| *word == "ok").count() > 10
+    });
+    let left = PROMISE.saturating_sub(started.elapsed());
+    browser.wait(&demo.page("/packages?collection=buyan2"), left, "a running build", |page| {
+        page.texts("table .st").iter().any(|word| word == "running")
+    });
+    let left = PROMISE.saturating_sub(started.elapsed());
+    let package = demo.page("/package/python-pyyaml?collection=buyan2");
+    browser.wait(&package, left, "a dependency change", |page| page.text().contains("libyaml-devel"));
+
+    // The package turns red, and the page names the change that did it.
+    let red = browser.wait(&package, Duration::from_secs(60), "python-pyyaml failing", |page| {
+        page.texts("h1").concat().contains("failing")
+    });
+    let red = if red.contains("libyaml-devel") {
+        red
+    } else {
+        browser.wait(&package, Duration::from_secs(30), "the culprit", |page| {
+            page.text().contains("libyaml-devel")
+        })
+    };
+    assert!(red.contains("0.2.5") && red.contains("0.2.6"), "from which to which version: {red}");
+    demo.wait_for("python-pyyaml turned failing in Buyan 2; libyaml", Duration::from_secs(30));
+
+    // Its packager pushes a fix, and it is green again.
+    browser.wait(&package, Duration::from_secs(120), "python-pyyaml ok again", |page| {
+        page.texts("h1").concat().contains("ok")
+    });
+    demo.wait_for("python-pyyaml builds again in Buyan 2", Duration::from_secs(30));
+
+    // The page is good on a phone, too: nothing makes it scroll sideways.
+    let phone = Browser::start(500, 900);
+    for path in ["/", "/packages", "/package/python-pyyaml?collection=buyan2"] {
+        phone.open(&demo.page(path));
+        let overflow = phone.evaluate(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth",
+        );
+        assert_eq!(overflow.as_i64(), Some(0), "{path} is too wide");
+    }
+
+    // Ctrl-C ends it within seconds, and leaves nothing running.
+    let family = demo.family();
+    let asked = Instant::now();
+    let status = demo.interrupt();
+    assert!(status.success(), "{status}");
+    assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
+    assert!(demo.said().contains("Stopped."), "{}", demo.said());
+    let left: Vec<_> = family.into_iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
+    assert!(left.is_empty(), "still running: {left:?}");
+    assert_eq!(processes_of(directory.path()), BTreeMap::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_kill_9_at_any_moment_it_goes_on_and_no_build_is_lost_or_doubled() {
+    let _turn = one_at_a_time();
+    let directory = tempfile::tempdir().unwrap();
+    // From the first moments of the setting up to the middle of its life.
+    for moment in [1500, 4000, 9000, 14_000, 11_000] {
+        let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
+        std::thread::sleep(Duration::from_millis(moment));
+        demo.assert_alive();
+        demo.kill_everything();
+    }
+    // Only the parent: everything else must go by itself.
+    let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
+    demo.wait_for("Open ", PROMISE);
+    demo.kill_parent();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !processes_of(directory.path()).is_empty() {
+        assert!(Instant::now() < deadline, "left over: {:?}", processes_of(directory.path()));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
+    demo.wait_for("Open ", PROMISE);
+    let pool = database_of(directory.path()).await;
+    let hub = hub_of(directory.path());
+    // Each of our tasks in the hub has one row, or is finished in a way that leaves none (canceled).
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let submitted = accounts::submitted(&hub).await.unwrap();
+        let recorded = accounts::recorded(&pool).await;
+        assert!(recorded.values().all(|count| *count == 1), "a task has two rows: {recorded:?}");
+        assert_eq!(accounts::running_twice(&pool).await, Vec::<String>::new());
+        let lost: Vec<_> = submitted
+            .iter()
+            .filter(|(task, (_, state))| {
+                !recorded.contains_key(task) && *state != koji::types::TaskState::Canceled
+            })
+            .collect();
+        if lost.is_empty() {
+            assert!(!submitted.is_empty(), "there were builds to lose");
+            break;
+        }
+        assert!(Instant::now() < deadline, "lost: {lost:?}\n{}", demo.said());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // And it lives: builds begin and end.
+    let finished = "SELECT count(*) FROM build WHERE NOT \"real\" AND state <> 2";
+    let before: i64 = sqlx::query_scalar(finished).fetch_one(&pool).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while sqlx::query_scalar::<_, i64>(finished).fetch_one(&pool).await.unwrap() <= before {
+        assert!(Instant::now() < deadline, "nothing is built any more\n{}", demo.said());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    demo.assert_alive();
+}
+
+#[test]
+fn what_stands_in_the_way_is_one_clear_sentence() {
+    let _turn = one_at_a_time();
+    // A port that is taken.
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut demo = Demo::start_on(directory.path(), port, &[]);
+    assert_eq!(
+        demo.refusal(),
+        format!("koschei: port {port} is taken by another program: choose another one with --port")
+    );
+    drop(taken);
+
+    // Another demo in the same directory.
+    let first = Demo::start(directory.path(), &[]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while first.said().is_empty() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut second = Demo::start_on(directory.path(), free_port(), &[]);
+    let said = second.refusal();
+    assert!(
+        said.starts_with(&format!("koschei: another demo (process {}) is running in ", first.id())),
+        "{said}"
+    );
+    drop(first);
+
+    // A directory with something else in it.
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("letter.txt"), "Dear").unwrap();
+    let said = Demo::start_on(other.path(), free_port(), &["--fresh"]).refusal();
+    assert!(said.contains("holds other files"), "{said}");
+    assert!(other.path().join("letter.txt").exists());
+
+    // A directory that cannot be made.
+    let said = Demo::start_on(&other.path().join("letter.txt/demo"), free_port(), &[]).refusal();
+    assert!(said.starts_with("koschei: cannot create "), "{said}");
+
+    // No PostgreSQL.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let said = Demo::start_without_postgresql(elsewhere.path(), free_port());
+    if let Some(mut demo) = said {
+        let said = demo.refusal();
+        assert!(said.contains("PostgreSQL") && said.contains("install"), "{said}");
+    }
+}
+
+#[test]
+fn one_process_that_dies_is_started_again() {
+    let _turn = one_at_a_time();
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
+    demo.wait_for("Open ", PROMISE);
+    let processes = processes_of(directory.path());
+    let (pid, _) = processes
+        .iter()
+        .find(|(_, words)| words.iter().any(|word| word == "web"))
+        .unwrap_or_else(|| panic!("the web interface is a process: {processes:?}"));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    demo.wait_for("web has ended", Duration::from_secs(10));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while get(&demo.page("/")).is_none() {
+        assert!(Instant::now() < deadline, "the page does not come back\n{}", demo.said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    demo.assert_alive();
+}
