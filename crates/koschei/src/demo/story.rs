@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Write, stdout},
+    time::{Duration, Instant},
 };
 
 use chrono::Utc;
@@ -18,6 +19,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::ChildStdout,
     sync::mpsc,
+    time::sleep,
 };
 
 use super::place::Place;
@@ -25,6 +27,9 @@ use crate::failure::Failure;
 
 /// Looks for which a failing build's dependencies are awaited before it is told without them.
 const PATIENCE: u32 = 20;
+
+/// How long the first look waits for polling to have found the newest builds.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// Names in one sentence; the rest are counted.
 const NAMES: usize = 6;
@@ -49,14 +54,22 @@ impl Story {
         let _ = stdout().flush();
     }
 
-    /// Says where to look, and how things are.
+    /// Says where to look, and how things are, as soon as there is something to tell.
     pub(super) async fn begin(
         &mut self,
         pool: &Pool,
         web_port: u16,
         place: &Place,
     ) -> Result<(), Failure> {
-        let packages = news::tracked_packages(pool).await.map_err(Failure::new)?;
+        let deadline = Instant::now() + FIRST_LOOK;
+        let packages = loop {
+            let packages = news::tracked_packages(pool).await.map_err(Failure::new)?;
+            let known = packages.iter().all(|package| package.state != PackageState::Unknown);
+            if known && !packages.is_empty() || Instant::now() > deadline {
+                break packages;
+            }
+            sleep(Duration::from_millis(100)).await;
+        };
         let mut collections: Vec<&str> = Vec::new();
         for package in &packages {
             if !collections.contains(&package.collection.as_str()) {

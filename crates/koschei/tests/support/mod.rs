@@ -7,6 +7,11 @@
     reason = "tests say what they expect"
 )]
 
+pub(crate) mod accounts;
+pub(crate) mod browser;
+pub(crate) mod demo;
+pub(crate) mod installation;
+
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
