@@ -23,6 +23,7 @@ use support::{
     browser::Browser,
     demo::{Demo, processes_of},
     installation::{free_port, get},
+    koschei,
 };
 
 /// What issue and README promise for "built" to "there is something to see".
@@ -56,6 +57,19 @@ fn hub_of(directory: &Path) -> String {
     configuration["koji_config"]["server"].as_str().unwrap().to_owned()
 }
 
+/// An operator wants several packages built at once.
+fn hurry(directory: &Path) {
+    let packages =
+        ["nano", "less", "zlib", "grep", "sed", "patch", "curl", "libyaml", "tar", "gzip"];
+    let output = koschei(&directory.join("koschei.toml"))
+        .args(["admin", "--collection", "buyan2", "set-priority"])
+        .args(packages)
+        .arg("10000")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", support::stderr(&output));
+}
+
 #[test]
 fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
     let _turn = one_at_a_time();
@@ -76,7 +90,8 @@ fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
     });
     let left = PROMISE.saturating_sub(started.elapsed());
     let package = demo.page("/package/python-pyyaml?collection=buyan2");
-    browser.wait(&package, left, "a dependency change", |page| page.text().contains("libyaml-devel"));
+    browser
+        .wait(&package, left, "a dependency change", |page| page.text().contains("libyaml-devel"));
 
     // The package turns red, and the page names the change that did it.
     let red = browser.wait(&package, Duration::from_secs(60), "python-pyyaml failing", |page| {
@@ -115,7 +130,8 @@ fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
     assert!(status.success(), "{status}");
     assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
     assert!(demo.said().contains("Stopped."), "{}", demo.said());
-    let left: Vec<_> = family.into_iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
+    let left: Vec<_> =
+        family.into_iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
     assert!(left.is_empty(), "still running: {left:?}");
     assert_eq!(processes_of(directory.path()), BTreeMap::new());
 }
@@ -124,9 +140,17 @@ fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
 async fn after_kill_9_at_any_moment_it_goes_on_and_no_build_is_lost_or_doubled() {
     let _turn = one_at_a_time();
     let directory = tempfile::tempdir().unwrap();
-    // From the first moments of the setting up to the middle of its life.
-    for moment in [1500, 4000, 9000, 14_000, 11_000] {
+    // In the first moments, while it sets itself up; then in the middle of life, with builds being submitted.
+    for moment in [800, 2500] {
         let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
+        std::thread::sleep(Duration::from_millis(moment));
+        demo.assert_alive();
+        demo.kill_everything();
+    }
+    for moment in [300, 900, 1600, 2700] {
+        let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
+        demo.wait_for("Open ", PROMISE);
+        hurry(directory.path());
         std::thread::sleep(Duration::from_millis(moment));
         demo.assert_alive();
         demo.kill_everything();
@@ -168,7 +192,8 @@ async fn after_kill_9_at_any_moment_it_goes_on_and_no_build_is_lost_or_doubled()
     // And it lives: builds begin and end.
     let finished = "SELECT count(*) FROM build WHERE NOT \"real\" AND state <> 2";
     let before: i64 = sqlx::query_scalar(finished).fetch_one(&pool).await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(90);
+    hurry(directory.path());
+    let deadline = Instant::now() + Duration::from_secs(60);
     while sqlx::query_scalar::<_, i64>(finished).fetch_one(&pool).await.unwrap() <= before {
         assert!(Instant::now() < deadline, "nothing is built any more\n{}", demo.said());
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -236,7 +261,8 @@ fn one_process_that_dies_is_started_again() {
         .iter()
         .find(|(_, words)| words.iter().any(|word| word == "web"))
         .unwrap_or_else(|| panic!("the web interface is a process: {processes:?}"));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
     demo.wait_for("web has ended", Duration::from_secs(10));
     let deadline = Instant::now() + Duration::from_secs(20);
     while get(&demo.page("/")).is_none() {

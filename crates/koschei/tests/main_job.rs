@@ -45,10 +45,11 @@ async fn an_update_breaks_a_package_and_its_fix_mends_it() {
 
     // Polling registers the packages that Koji lists.
     let known = || async {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM package WHERE name LIKE 'python-%'")
-            .fetch_one(database.pool())
-            .await
-            .unwrap();
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM package WHERE name LIKE 'python-%'")
+                .fetch_one(database.pool())
+                .await
+                .unwrap();
         count > 0
     };
     installation.wait("polling finds packages", known).await;

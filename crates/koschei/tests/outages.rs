@@ -183,7 +183,8 @@ async fn services_are_killed_while_they_submit_and_record() {
     installation.admin(&hurry);
     for round in 0..8 {
         tokio::time::sleep(Duration::from_millis(150 + 170 * round)).await;
-        let victims = if round % 2 == 0 { ["scheduler", "polling"] } else { ["polling", "scheduler"] };
+        let victims =
+            if round % 2 == 0 { ["scheduler", "polling"] } else { ["polling", "scheduler"] };
         for victim in victims {
             installation.kill(victim);
         }

@@ -77,9 +77,9 @@ pub(super) fn write_configuration(
             "build_arches": ["x86_64", "aarch64"],
             "load_threshold": 0.95,
         },
-        // A changed direct dependency is enough a minute after the last build. Time alone is hardly ever enough, so
-        // that what happens has a reason that can be seen.
-        "priorities": { "t0": pace.hours(1.0), "t1": 10_000.0 },
+        // A changed direct dependency is enough a minute after the last build, one behind it after some weeks. Time
+        // alone is never enough, so that what happens has a reason that can be seen.
+        "priorities": { "t0": pace.hours(1.0), "t1": 10_000_000.0 },
         "services": {
             "polling": service(2.0),
             "repo_resolver": service(1.0),

@@ -1,11 +1,54 @@
 //! Runs the simulated Koji, and tells on standard output what happens in it.
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+};
+
+use kojisim::{Options, Script, Sim};
+use koschei_backend::Stop;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::{command_line::KojisimOptions, failure::Failure, logging};
 
 /// Runs it until asked to stop.
 pub(crate) fn run(options: KojisimOptions) -> Result<ExitCode, Failure> {
     logging::start(&options.log);
-    Err(Failure::usage("kojisim cannot be run yet"))
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format_args!("kojisim cannot start: {error}")))?;
+    let ending = runtime.block_on(simulate(options));
+    runtime.shutdown_background();
+    ending
+}
+
+async fn simulate(options: KojisimOptions) -> Result<ExitCode, Failure> {
+    let stop = Stop::on_signals()
+        .map_err(|error| Failure::new(format_args!("kojisim cannot catch signals: {error}")))?;
+    let simulation = Sim::start(Options {
+        listen: options.listen,
+        world: options.world,
+        script: options.script.map_or(Script::BuiltIn, Script::File),
+        speed: options.speed,
+        seed: options.seed,
+        ..Options::new(options.dir)
+    })
+    .await
+    .map_err(Failure::new)?;
+    tracing::info!(hub = %simulation.url(), "kojisim runs");
+    let mut news = simulation.news();
+    loop {
+        tokio::select! {
+            item = news.recv() => match item {
+                // That nobody listens is no reason to stop.
+                Ok(item) => drop(writeln!(stdout(), "{}", item.words)),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            () = stop.requested() => break,
+        }
+    }
+    simulation.stop().await;
+    Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,9 @@ use koji::{
 use koschei_db::Pool;
 
 /// What our user asked the hub for, by task: its source and its state.
-pub(crate) async fn submitted(hub: &str) -> koji_result::Result<BTreeMap<i64, (String, TaskState)>> {
+pub(crate) async fn submitted(
+    hub: &str,
+) -> koji_result::Result<BTreeMap<i64, (String, TaskState)>> {
     let mut config = ClientConfig::anonymous(hub);
     config.login =
         Login::Password { user: "koschei".to_owned(), password: koji::Secret::new("koschei") };

@@ -73,7 +73,13 @@ impl Browser {
             json!(selector)
         );
         let found = self.evaluate(&script);
-        found.as_array().into_iter().flatten().filter_map(|t| t.as_str()).map(str::to_owned).collect()
+        found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|t| t.as_str())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Runs JavaScript in the page.
@@ -131,7 +137,9 @@ fn announced_port(driver: &mut Child) -> u16 {
     let port = lines
         .by_ref()
         .map_while(Result::ok)
-        .find_map(|line| line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
+        .find_map(|line| {
+            line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
+        })
         .expect("chromedriver says its port");
     // Whatever else it says goes nowhere, but must go, or it would block.
     std::thread::spawn(move || lines.for_each(drop));

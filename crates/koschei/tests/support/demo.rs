@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -43,7 +43,8 @@ impl Demo {
     /// Starts it where no PostgreSQL can be found, if that can be arranged: the server's programs are looked for in places
     /// outside the search path, too, which cannot be hidden from a process without rights.
     pub(crate) fn start_without_postgresql(directory: &Path, port: u16) -> Option<Self> {
-        let hidden = fs::read_dir("/usr/lib/postgresql").is_ok() && nix::unistd::geteuid().is_root();
+        let hidden =
+            fs::read_dir("/usr/lib/postgresql").is_ok() && nix::unistd::geteuid().is_root();
         if !hidden {
             return None;
         }
@@ -141,7 +142,9 @@ impl Demo {
         let mut family = vec![own];
         let mut place = 0;
         while let Some(member) = family.get(place).copied() {
-            family.extend(parents.iter().filter(|(_, parent)| **parent == member).map(|(pid, _)| *pid));
+            family.extend(
+                parents.iter().filter(|(_, parent)| **parent == member).map(|(pid, _)| *pid),
+            );
             place += 1;
         }
         // PostgreSQL detaches itself from whoever started it.
@@ -228,13 +231,17 @@ pub(crate) fn processes_of(directory: &Path) -> BTreeMap<i32, Vec<String>> {
 fn parents() -> BTreeMap<i32, i32> {
     let mut parents = BTreeMap::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         // The name in parentheses may hold anything; the parent is the second field after it.
         let Some((_, rest)) = stat.rsplit_once(')') else { continue };
         let mut fields = rest.split_whitespace();
         let state = fields.next();
-        if let (Some(parent), false) = (fields.next().and_then(|p| p.parse().ok()), state == Some("Z")) {
+        if let (Some(parent), false) =
+            (fields.next().and_then(|p| p.parse().ok()), state == Some("Z"))
+        {
             parents.insert(pid, parent);
         }
     }

@@ -88,15 +88,17 @@ impl Installation {
     pub(crate) fn assert_all_alive(&mut self) {
         for (name, child) in &mut self.running {
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("{name} has ended ({status}); its log:\n{}", log(self.directory.path(), name));
+                panic!(
+                    "{name} has ended ({status}); its log:\n{}",
+                    log(self.directory.path(), name)
+                );
             }
         }
     }
 
     /// Runs a command of the administrator, which must succeed.
     pub(crate) fn admin(&self, arguments: &[&str]) -> String {
-        let output =
-            koschei(&self.configuration()).arg("admin").args(arguments).output().unwrap();
+        let output = koschei(&self.configuration()).arg("admin").args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         stdout(&output)
     }
@@ -113,7 +115,8 @@ impl Installation {
 
     /// The state of a package, from the JSON interface.
     pub(crate) fn state(&self, package: &str, collection: &str) -> Option<String> {
-        let page = self.page(&format!("/api/v1/packages?name={package}&collection={collection}"))?;
+        let page =
+            self.page(&format!("/api/v1/packages?name={package}&collection={collection}"))?;
         let list: Value = serde_json::from_str(&page).ok()?;
         Some(list.get(0)?.get("state")?.as_str()?.to_owned())
     }
