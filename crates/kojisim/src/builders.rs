@@ -76,7 +76,14 @@ impl Engine {
         id
     }
 
-    fn child(&mut self, parent: &Task, method: &str, request: Value, arch: &str, label: Option<&str>) -> i64 {
+    fn child(
+        &mut self,
+        parent: &Task,
+        method: &str,
+        request: Value,
+        arch: &str,
+        label: Option<&str>,
+    ) -> i64 {
         let (channel, weight) = match method {
             "createrepo" => ("createrepo", 1.5),
             "buildArch" => ("default", 1.5),
@@ -97,7 +104,14 @@ impl Engine {
     }
 
     /// Submits a build; what is wrong with it will show in the task.
-    pub(crate) fn build_task(&mut self, source: &str, target: Value, opts: Value, owner: i64, priority: i64) -> i64 {
+    pub(crate) fn build_task(
+        &mut self,
+        source: &str,
+        target: Value,
+        opts: Value,
+        owner: i64,
+        priority: i64,
+    ) -> i64 {
         self.new_task(NewTask {
             method: "build",
             request: json!([source, target, opts]),
@@ -173,11 +187,16 @@ impl Engine {
             .hosts
             .all()
             .filter(|host| host.enabled && host.ready && host.channels.contains(&task.channel))
-            .filter(|host| task.arch == "noarch" || host.arches.split_whitespace().any(|arch| arch == task.arch))
+            .filter(|host| {
+                task.arch == "noarch"
+                    || host.arches.split_whitespace().any(|arch| arch == task.arch)
+            })
             .map(|host| (self.committed_load(host.id), host))
             .filter(|(load, host)| load + task.weight <= host.capacity)
             .min_by(|(left, one), (right, other)| {
-                (left / one.capacity).total_cmp(&(right / other.capacity)).then(one.id.cmp(&other.id))
+                (left / one.capacity)
+                    .total_cmp(&(right / other.capacity))
+                    .then(one.id.cmp(&other.id))
             })
             .map(|(_, host)| host.id)
     }
@@ -272,7 +291,8 @@ impl Engine {
 
     pub(crate) fn fail(&mut self, id: i64, code: i64, text: impl Into<String>) {
         // Siblings of a failed task are of no use any more.
-        for child in self.store.tasks.get(id).map(|task| task.children.clone()).unwrap_or_default() {
+        for child in self.store.tasks.get(id).map(|task| task.children.clone()).unwrap_or_default()
+        {
             self.cancel(child);
         }
         if let Some(build) = self.store.tasks.get(id).and_then(|task| task.notes.build)
@@ -342,7 +362,11 @@ impl Engine {
         }
     }
 
-    fn children_of<'a>(&'a self, task: &'a Task, method: &'a str) -> impl Iterator<Item = &'a Task> + 'a {
+    fn children_of<'a>(
+        &'a self,
+        task: &'a Task,
+        method: &'a str,
+    ) -> impl Iterator<Item = &'a Task> + 'a {
         task.children
             .iter()
             .filter_map(|child| self.store.tasks.get(*child))
@@ -429,7 +453,10 @@ impl Engine {
             Some(Outcome::Failed(_, text)) => text,
             _ => String::new(),
         };
-        self.tell(format!("The build of {name} failed: {}", why.lines().next().unwrap_or_default()));
+        self.tell(format!(
+            "The build of {name} failed: {}",
+            why.lines().next().unwrap_or_default()
+        ));
     }
 
     fn task_subject(&self, task: &Task) -> String {
@@ -455,22 +482,31 @@ impl Engine {
                 return self.fail(id, 1005, text);
             }
             let permitted = self.store.users.get(task.owner).is_some_and(|user| {
-                user.permissions.contains("admin") || user.permissions.contains("build-from-repo-id")
+                user.permissions.contains("admin")
+                    || user.permissions.contains("build-from-repo-id")
             });
             if !permitted {
-                let text = "policy violation (build_from_repo_id): needs build-from-repo-id permission";
+                let text =
+                    "policy violation (build_from_repo_id): needs build-from-repo-id permission";
                 return self.fail(id, 1004, text);
             }
             repo = Some(row);
         }
         let build_tag = match &request.target {
             Some(name) => {
-                let Some(target) = self.store.targets.find(|target| target.name == *name).cloned() else {
+                let Some(target) = self.store.targets.find(|target| target.name == *name).cloned()
+                else {
                     return self.fail(id, 1000, format!("unknown build target: {name}"));
                 };
                 if let Some(repo) = repo.as_ref().filter(|repo| repo.tag != target.build_tag) {
-                    let name = |tag| self.store.tags.get(tag).map(|tag| tag.name.clone()).unwrap_or_default();
-                    let text = format!("Repo/Target mismatch: {}/{}", name(repo.tag), name(target.build_tag));
+                    let name = |tag| {
+                        self.store.tags.get(tag).map(|tag| tag.name.clone()).unwrap_or_default()
+                    };
+                    let text = format!(
+                        "Repo/Target mismatch: {}/{}",
+                        name(repo.tag),
+                        name(target.build_tag)
+                    );
                     return self.fail(id, 1005, text);
                 }
                 target.build_tag
@@ -480,21 +516,20 @@ impl Engine {
                 None => return self.fail(id, 1005, "A build must specify a target"),
             },
         };
-        let waited = self
-            .children_of(task, "waitrepo")
-            .next()
-            .and_then(|child| match &child.result {
+        let waited =
+            self.children_of(task, "waitrepo").next().and_then(|child| match &child.result {
                 Some(Outcome::Closed(repo)) => repo.get("id")?.as_i64(),
                 _ => None,
             });
-        let repo = match repo
-            .map(|repo| repo.id)
-            .or(waited)
-            .or_else(|| self.newest_repo(build_tag, repo_state::READY).map(|repo| repo.id).filter(|_| !request.wait_repo))
-        {
+        let repo = match repo.map(|repo| repo.id).or(waited).or_else(|| {
+            self.newest_repo(build_tag, repo_state::READY)
+                .map(|repo| repo.id)
+                .filter(|_| !request.wait_repo)
+        }) {
             Some(repo) => repo,
             None => {
-                let name = self.store.tags.get(build_tag).map(|tag| tag.name.clone()).unwrap_or_default();
+                let name =
+                    self.store.tags.get(build_tag).map(|tag| tag.name.clone()).unwrap_or_default();
                 let min_event = self.last_event();
                 self.child(task, "waitrepo", json!([name, null, [], min_event]), "noarch", None);
                 return;
@@ -503,13 +538,16 @@ impl Engine {
         self.store.tasks.change(id, |task| task.notes.repo = Some(repo));
         let scratch = if request.scratch { json!(true) } else { Value::Null };
         let opts = json!({"repo_id": repo, "scratch": scratch});
-        let method = if request.source.contains("://") { "buildSRPMFromSCM" } else { "rebuildSRPM" };
+        let method =
+            if request.source.contains("://") { "buildSRPMFromSCM" } else { "rebuildSRPM" };
         self.child(task, method, json!([request.source, build_tag, opts]), "noarch", Some("srpm"));
     }
 
     /// The SRPM is there: choose architectures, and reserve the build if it is a real one.
     fn start_arches(&mut self, task: &Task, request: &BuildRequest, srpm: &Task) {
-        let Some(revision) = srpm.notes.revision.and_then(|id| self.store.revisions.get(id)).cloned() else {
+        let Some(revision) =
+            srpm.notes.revision.and_then(|id| self.store.revisions.get(id)).cloned()
+        else {
             return self.fail(task.id, 1000, "The source package vanished");
         };
         let repo = task.notes.repo.unwrap_or_default();
@@ -528,7 +566,9 @@ impl Engine {
         self.store.tasks.change(task.id, |task| task.notes.revision = Some(revision.id));
         if !request.scratch {
             match self.reserve_build(task, request, &revision) {
-                Ok(build) => self.store.tasks.change(task.id, |task| task.notes.build = Some(build)),
+                Ok(build) => {
+                    self.store.tasks.change(task.id, |task| task.notes.build = Some(build))
+                }
                 Err(text) => return self.fail(task.id, 1000, text),
             }
         }
@@ -543,18 +583,32 @@ impl Engine {
         }
     }
 
-    fn reserve_build(&mut self, task: &Task, request: &BuildRequest, revision: &Revision) -> Result<i64, String> {
-        let Some(package) = self.store.packages.find(|package| package.name == revision.source).map(|row| row.id)
+    fn reserve_build(
+        &mut self,
+        task: &Task,
+        request: &BuildRequest,
+        revision: &Revision,
+    ) -> Result<i64, String> {
+        let Some(package) =
+            self.store.packages.find(|package| package.name == revision.source).map(|row| row.id)
         else {
             return Err(format!("package {} is not known", revision.source));
         };
         let dest = self.dest_tag(request);
-        let tag_name = dest.and_then(|tag| self.store.tags.get(tag)).map(|tag| tag.name.clone()).unwrap_or_default();
+        let tag_name = dest
+            .and_then(|tag| self.store.tags.get(tag))
+            .map(|tag| tag.name.clone())
+            .unwrap_or_default();
         let listing = dest.and_then(|tag| {
-            self.package_list(tag, true).into_iter().find(|listing| listing.package == package).cloned()
+            self.package_list(tag, true)
+                .into_iter()
+                .find(|listing| listing.package == package)
+                .cloned()
         });
         match listing {
-            None => return Err(format!("package {} not in list for tag {tag_name}", revision.source)),
+            None => {
+                return Err(format!("package {} not in list for tag {tag_name}", revision.source));
+            }
             Some(listing) if listing.blocked => {
                 return Err(format!("package {} is blocked for tag {tag_name}", revision.source));
             }
@@ -565,16 +619,22 @@ impl Engine {
             .store
             .builds
             .find(|build| {
-                build.name == revision.source && build.version == revision.version && build.release == release
+                build.name == revision.source
+                    && build.version == revision.version
+                    && build.release == release
             })
             .cloned();
         if let Some(existing) = &existing
             && matches!(existing.state, build_state::COMPLETE | build_state::BUILDING)
         {
-            return Err(format!("Build already exists (id={}, state={})", existing.id, match existing.state {
-                build_state::COMPLETE => "COMPLETE",
-                _ => "BUILDING",
-            }));
+            return Err(format!(
+                "Build already exists (id={}, state={})",
+                existing.id,
+                match existing.state {
+                    build_state::COMPLETE => "COMPLETE",
+                    _ => "BUILDING",
+                }
+            ));
         }
         let create_event = self.event();
         let id = existing.map_or_else(|| self.store.builds.new_id(), |build| build.id);
@@ -607,8 +667,11 @@ impl Engine {
 
     /// The release with the dist suffix of the release that a tag belongs to: `3.by2`.
     pub(crate) fn release_of(&self, revision: &Revision, tag: &str) -> String {
-        let release = self.world.releases.iter().find(|release| tag.starts_with(release.tag.as_str()));
-        let dist = release.or_else(|| self.world.releases.first()).map_or("", |release| release.dist.as_str());
+        let release =
+            self.world.releases.iter().find(|release| tag.starts_with(release.tag.as_str()));
+        let dist = release
+            .or_else(|| self.world.releases.first())
+            .map_or("", |release| release.dist.as_str());
         format!("{}.{dist}", revision.release)
     }
 
@@ -619,10 +682,14 @@ impl Engine {
 
     fn complete_build(&mut self, task: &Task, build: i64) {
         let repo = task.notes.repo.unwrap_or_default();
-        let arches: Vec<String> = self.children_of(task, "buildArch").map(|child| child.arch.clone()).collect();
+        let arches: Vec<String> =
+            self.children_of(task, "buildArch").map(|child| child.arch.clone()).collect();
         let buildroot = self.children_of(task, "buildArch").find_map(|child| child.notes.buildroot);
         let canonical = self.first_arch(repo);
-        let abis = self.contents(repo, &canonical).map(|contents| contents.abis.clone()).unwrap_or_default();
+        let abis = self
+            .contents(repo, &canonical)
+            .map(|contents| contents.abis.clone())
+            .unwrap_or_default();
         let now = crate::engine::microseconds(self.now);
         self.store.builds.change(build, |build| {
             build.state = build_state::COMPLETE;
@@ -664,7 +731,13 @@ impl Engine {
         self.complete_build(task, build);
         match self.dest_tag(request) {
             Some(tag) => {
-                self.child(task, "tagBuild", json!([tag, build, false, null, true]), "noarch", Some("tag"));
+                self.child(
+                    task,
+                    "tagBuild",
+                    json!([tag, build, false, null, true]),
+                    "noarch",
+                    Some("tag"),
+                );
             }
             None => self.close(task.id, Value::Null),
         }
@@ -698,7 +771,9 @@ impl Engine {
             task.notes.repo = Some(repo);
             task.notes.buildroot = Some(buildroot);
         });
-        if let Some(Attempt { verdict: Verdict::NoBuildroot(problems), .. }) = self.attempt_source(repo, &canonical) {
+        if let Some(Attempt { verdict: Verdict::NoBuildroot(problems), .. }) =
+            self.attempt_source(repo, &canonical)
+        {
             self.write_logs(task.id, &row, "noarch", &[], Some(&problems.join("\n")), None);
             return self.fail(task.id, 1012, no_buildroot());
         }
@@ -726,7 +801,9 @@ impl Engine {
 
     /// The revision that a source stands for, and the release of its SRPM.
     fn find_source(&self, source: &str, task: &Task) -> Option<(i64, String)> {
-        if let Some((url, commit)) = source.split_once("://").map(|(_, rest)| rest.split_once('#').unwrap_or((rest, ""))) {
+        if let Some((url, commit)) =
+            source.split_once("://").map(|(_, rest)| rest.split_once('#').unwrap_or((rest, "")))
+        {
             let path = url.split('?').next()?.trim_end_matches('/').trim_end_matches(".git");
             let name = path.rsplit('/').next()?;
             let revision = self
@@ -741,9 +818,11 @@ impl Engine {
         }
         let file = source.rsplit('/').next()?;
         let build = self.store.builds.all().rev().find(|build| {
-            file.strip_suffix(".src.rpm") == Some(build.nvr().as_str()) && build.state == build_state::COMPLETE
+            file.strip_suffix(".src.rpm") == Some(build.nvr().as_str())
+                && build.state == build_state::COMPLETE
         })?;
-        let expected = format!("../packages/{}/{}/{}/src/{file}", build.name, build.version, build.release);
+        let expected =
+            format!("../packages/{}/{}/{}/src/{file}", build.name, build.version, build.release);
         let uploaded = source.starts_with("cli-build/") || source.starts_with("tasks/");
         (source == expected || uploaded).then(|| (build.revision, build.release.clone()))
     }
@@ -767,7 +846,10 @@ impl Engine {
             return self.fail(task.id, 1000, "The source package vanished");
         };
         let canonical = if arch == "noarch" {
-            let host = task.host.and_then(|host| self.store.hosts.get(host)).map(|host| host.arches.clone());
+            let host = task
+                .host
+                .and_then(|host| self.store.hosts.get(host))
+                .map(|host| host.arches.clone());
             let arches = self.repo_arches(self.store.repos.get(repo).map_or(0, |repo| repo.tag));
             let host = host.unwrap_or_default();
             host.split_whitespace()
@@ -781,7 +863,8 @@ impl Engine {
             task.notes.repo = Some(repo);
             task.notes.buildroot = Some(buildroot);
         });
-        let deleted = self.store.repos.get(repo).is_none_or(|repo| repo.state == repo_state::DELETED);
+        let deleted =
+            self.store.repos.get(repo).is_none_or(|repo| repo.state == repo_state::DELETED);
         let attempt = if deleted { None } else { self.attempt(&revision, repo, &canonical) };
         let Some(Attempt { verdict, installed }) = attempt else {
             return self.fail(task.id, 1012, no_buildroot());
@@ -789,9 +872,18 @@ impl Engine {
         let (log, complaint) = match &verdict {
             Verdict::Good => (None, None),
             Verdict::Broken(words) => (None, Some(words.clone())),
-            Verdict::MissingRequires(problems) | Verdict::NoBuildroot(problems) => (Some(problems.join("\n")), None),
+            Verdict::MissingRequires(problems) | Verdict::NoBuildroot(problems) => {
+                (Some(problems.join("\n")), None)
+            }
         };
-        self.write_logs(task.id, &revision, &canonical, &installed, log.as_deref(), complaint.as_deref());
+        self.write_logs(
+            task.id,
+            &revision,
+            &canonical,
+            &installed,
+            log.as_deref(),
+            complaint.as_deref(),
+        );
         match verdict {
             Verdict::Good => self.deliver(&task, &revision, &arch, buildroot),
             Verdict::NoBuildroot(_) => self.fail(task.id, 1012, no_buildroot()),
@@ -832,10 +924,15 @@ impl Engine {
                 task.notes.files.insert(rpm.file_name(), crate::buildroot::file_size(rpm));
             }
         });
-        let names: Vec<String> = rpms.iter().map(|rpm| format!("{directory}/{}", rpm.file_name())).collect();
-        let srpms = if keep_srpm { vec![format!("{directory}/{}", srpm.file_name())] } else { Vec::new() };
+        let names: Vec<String> =
+            rpms.iter().map(|rpm| format!("{directory}/{}", rpm.file_name())).collect();
+        let srpms =
+            if keep_srpm { vec![format!("{directory}/{}", srpm.file_name())] } else { Vec::new() };
         let logs = self.log_paths(task.id);
-        self.close(task.id, json!({"rpms": names, "srpms": srpms, "logs": logs, "brootid": buildroot}));
+        self.close(
+            task.id,
+            json!({"rpms": names, "srpms": srpms, "logs": logs, "brootid": buildroot}),
+        );
     }
 
     // ------------------------------------------------------------------ repos
@@ -901,10 +998,9 @@ impl Engine {
             return self.close(task.id, info);
         }
         let making = self.active.iter().any(|id| {
-            self.store
-                .tasks
-                .get(*id)
-                .is_some_and(|task| task.method == "newRepo" && self.tag_of_request(&task.request) == Some(tag))
+            self.store.tasks.get(*id).is_some_and(|task| {
+                task.method == "newRepo" && self.tag_of_request(&task.request) == Some(tag)
+            })
         });
         if !making {
             let owner = self.user_id("kojira");
@@ -955,8 +1051,11 @@ pub(crate) fn choose_arches(
     headers: &content::ArchHeaders,
     override_arches: Option<&str>,
 ) -> Vec<String> {
-    let mut arches: Vec<String> =
-        if headers.build_archs.is_empty() { tag_arches.to_vec() } else { headers.build_archs.clone() };
+    let mut arches: Vec<String> = if headers.build_archs.is_empty() {
+        tag_arches.to_vec()
+    } else {
+        headers.build_archs.clone()
+    };
     if !headers.exclusive_arch.is_empty() {
         arches.retain(|arch| headers.exclusive_arch.contains(arch));
     }
@@ -975,7 +1074,8 @@ pub(crate) fn choose_arches(
     for arch in &arches {
         let canonical = koji::arch::canonical(arch);
         let arch = if arch == "noarch" { "noarch" } else { canonical };
-        if (arch == "noarch" || known.contains(&arch)) && !chosen.iter().any(|known| known == arch) {
+        if (arch == "noarch" || known.contains(&arch)) && !chosen.iter().any(|known| known == arch)
+        {
             chosen.push(arch.to_owned());
         }
     }
@@ -983,7 +1083,8 @@ pub(crate) fn choose_arches(
 }
 
 fn no_buildroot() -> String {
-    "could not init mock buildroot, mock exited with status 30; see root.log for more information".to_owned()
+    "could not init mock buildroot, mock exited with status 30; see root.log for more information"
+        .to_owned()
 }
 
 fn source_not_found(source: &str) -> String {
@@ -1016,7 +1117,13 @@ mod tests {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn choose(tag: &str, build: &str, exclusive: &str, exclude: &str, over: Option<&str>) -> String {
+    fn choose(
+        tag: &str,
+        build: &str,
+        exclusive: &str,
+        exclude: &str,
+        over: Option<&str>,
+    ) -> String {
         let headers = ArchHeaders {
             build_archs: strings(build),
             exclusive_arch: strings(exclusive),

@@ -107,7 +107,10 @@ pub(crate) fn package(rpm: &Rpm, build: &Build) -> md::Package {
 
 /// A size for a file that nobody can download: the same each time, and plausible.
 pub(crate) fn file_size(rpm: &Rpm) -> u64 {
-    let spread = rpm.file_name().bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let spread = rpm
+        .file_name()
+        .bytes()
+        .fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
     8_000 + spread % 900_000
 }
 
@@ -131,7 +134,9 @@ impl Engine {
                 }
             }
         }
-        contents.sort_by(|(left, _), (right, _)| (&left.name, &left.arch).cmp(&(&right.name, &right.arch)));
+        contents.sort_by(|(left, _), (right, _)| {
+            (&left.name, &left.arch).cmp(&(&right.name, &right.arch))
+        });
         contents
     }
 
@@ -190,7 +195,12 @@ impl Engine {
     }
 
     /// Tries a build: solves its buildroot, then sees whether anything in it breaks the package.
-    pub(crate) fn attempt(&mut self, revision: &Revision, repo: i64, canonical: &str) -> Option<Attempt> {
+    pub(crate) fn attempt(
+        &mut self,
+        revision: &Revision,
+        repo: i64,
+        canonical: &str,
+    ) -> Option<Attempt> {
         let contents = self.contents(repo, canonical)?;
         let requires: Vec<rpm::Dep> = content::build_requires(&self.world, revision)
             .iter()
@@ -203,17 +213,28 @@ impl Engine {
     pub(crate) fn attempt_source(&mut self, repo: i64, canonical: &str) -> Option<Attempt> {
         let contents = self.contents(repo, canonical)?;
         let mut solver = Solver::new(&contents.universe);
-        let request = Request { build_group: &contents.srpm_groups, build_requires: &[], weak_deps: true };
+        let request =
+            Request { build_group: &contents.srpm_groups, build_requires: &[], weak_deps: true };
         let resolution = solver.resolve(&request);
         let problems: Vec<String> = resolution.problems.iter().map(ToString::to_string).collect();
-        let verdict = if problems.is_empty() { Verdict::Good } else { Verdict::NoBuildroot(problems) };
+        let verdict =
+            if problems.is_empty() { Verdict::Good } else { Verdict::NoBuildroot(problems) };
         Some(Attempt { verdict, installed: installed(&contents.universe, &resolution) })
     }
 
-    fn attempt_in(&self, contents: &Contents, revision: &Revision, requires: &[rpm::Dep]) -> Attempt {
+    fn attempt_in(
+        &self,
+        contents: &Contents,
+        revision: &Revision,
+        requires: &[rpm::Dep],
+    ) -> Attempt {
         let mut solver = Solver::new(&contents.universe);
         let solve = |solver: &mut Solver<'_>, requires: &[rpm::Dep]| {
-            solver.resolve(&Request { build_group: &contents.groups, build_requires: requires, weak_deps: true })
+            solver.resolve(&Request {
+                build_group: &contents.groups,
+                build_requires: requires,
+                weak_deps: true,
+            })
         };
         let resolution = solve(&mut solver, requires);
         if !resolution.resolved() {
@@ -228,7 +249,8 @@ impl Engine {
                 Attempt { verdict: Verdict::NoBuildroot(words(&bare)), installed: Vec::new() }
             };
         }
-        let verdict = self.complaint(contents, revision, &resolution).map_or(Verdict::Good, Verdict::Broken);
+        let verdict =
+            self.complaint(contents, revision, &resolution).map_or(Verdict::Good, Verdict::Broken);
         Attempt { verdict, installed: installed(&contents.universe, &resolution) }
     }
 
@@ -245,7 +267,9 @@ impl Engine {
         for install in &resolution.installs {
             let package = contents.universe.package(install.package);
             let key = (package.name.to_owned(), package.arch.to_owned());
-            let Some(build) = contents.builds.get(&key).and_then(|build| self.store.builds.get(*build)) else {
+            let Some(build) =
+                contents.builds.get(&key).and_then(|build| self.store.builds.get(*build))
+            else {
                 continue;
             };
             let Some(culprit) = self.store.revisions.get(build.revision) else { continue };
@@ -260,8 +284,11 @@ impl Engine {
 }
 
 fn installed(universe: &Universe, resolution: &depsolve::Resolution) -> Vec<String> {
-    let mut names: Vec<String> =
-        resolution.installs.iter().map(|install| universe.package(install.package).to_string()).collect();
+    let mut names: Vec<String> = resolution
+        .installs
+        .iter()
+        .map(|install| universe.package(install.package).to_string())
+        .collect();
     names.sort();
     names
 }

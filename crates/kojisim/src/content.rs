@@ -122,19 +122,25 @@ fn one_binary(
     if !isa.is_empty() {
         provides.push(format!("{name}{isa} = {evr}"));
     }
-    provides.extend(binary.sonames.iter().map(|soname| format!("{soname}.{}{}", revision.abi, bits(arch))));
-    provides.extend(binary.pkgconfig.iter().map(|module| format!("pkgconfig({module}) = {}", revision.version)));
+    provides.extend(
+        binary.sonames.iter().map(|soname| format!("{soname}.{}{}", revision.abi, bits(arch))),
+    );
+    provides.extend(
+        binary.pkgconfig.iter().map(|module| format!("pkgconfig({module}) = {}", revision.version)),
+    );
     let python = abi_of("python3");
     for module in &binary.python {
         provides.push(format!("python3dist({module}) = {}", revision.version));
         provides.push(format!("python{python}dist({module}) = {}", revision.version));
     }
-    provides.extend(binary.perl.iter().map(|module| format!("perl({module}) = {}", revision.version)));
+    provides
+        .extend(binary.perl.iter().map(|module| format!("perl({module}) = {}", revision.version)));
     provides.extend(binary.provides.iter().map(fill));
 
     let mut requires: Vec<String> = Vec::new();
     if let Some(base) = &binary.base {
-        let base_isa = if source.packages.get(base).is_some_and(|base| base.noarch) { "" } else { isa };
+        let base_isa =
+            if source.packages.get(base).is_some_and(|base| base.noarch) { "" } else { isa };
         requires.push(format!("{base}{base_isa} = {evr}"));
     }
     for soname in &binary.links {
@@ -212,7 +218,11 @@ pub(crate) fn source(world: &World, built: Built<'_>) -> Rpm {
         version: revision.version.clone(),
         release: built.release.to_owned(),
         arch: "src".to_owned(),
-        summary: world.sources.get(&revision.source).map(|source| source.summary.clone()).unwrap_or_default(),
+        summary: world
+            .sources
+            .get(&revision.source)
+            .map(|source| source.summary.clone())
+            .unwrap_or_default(),
         requires: build_requires(world, revision).to_vec(),
         ..Rpm::default()
     }
@@ -290,7 +300,10 @@ mod tests {
     fn a_library_provides_its_soname_for_the_word_size() {
         let world = World::buyan().unwrap();
         let revision = revision("libxml2", "2.12.8", "2");
-        let abis = BTreeMap::from([("glibc".to_owned(), "6".to_owned()), ("zlib".to_owned(), "1".to_owned())]);
+        let abis = BTreeMap::from([
+            ("glibc".to_owned(), "6".to_owned()),
+            ("zlib".to_owned(), "1".to_owned()),
+        ]);
         let built = Built { revision: &revision, release: "2.by2", abis: &abis };
         let wide = binary(&world, built, "libxml2", "x86_64").unwrap();
         assert_eq!(

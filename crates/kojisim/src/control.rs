@@ -80,7 +80,10 @@ impl Push {
 
     /// With other BuildRequires.
     #[must_use]
-    pub fn build_requires<S: Into<String>>(mut self, requires: impl IntoIterator<Item = S>) -> Push {
+    pub fn build_requires<S: Into<String>>(
+        mut self,
+        requires: impl IntoIterator<Item = S>,
+    ) -> Push {
         self.build_requires = Some(requires.into_iter().map(Into::into).collect());
         self
     }

@@ -156,7 +156,9 @@ impl Engine {
             .store
             .tasks
             .all()
-            .filter(|task| matches!(task.state, task_state::FREE | task_state::OPEN | task_state::ASSIGNED))
+            .filter(|task| {
+                matches!(task.state, task_state::FREE | task_state::OPEN | task_state::ASSIGNED)
+            })
             .map(|task| task.id)
             .collect();
     }
@@ -355,8 +357,11 @@ impl Engine {
         latest: bool,
         package: Option<i64>,
     ) -> Vec<(&Tagging, &Build)> {
-        let listed: BTreeMap<i64, bool> =
-            self.package_list(tag, true).into_iter().map(|listing| (listing.package, listing.blocked)).collect();
+        let listed: BTreeMap<i64, bool> = self
+            .package_list(tag, true)
+            .into_iter()
+            .map(|listing| (listing.package, listing.blocked))
+            .collect();
         let ancestry = if inherit { self.ancestry(tag) } else { vec![tag] };
         let at = event.unwrap_or(i64::MAX);
         let mut seen = BTreeSet::new();
@@ -398,7 +403,9 @@ impl Engine {
     pub(crate) fn tag_build(&mut self, tag: i64, build: i64, creator: i64) {
         let create_event = self.event();
         let id = self.store.taggings.new_id();
-        self.store.taggings.put(id, Tagging { id, tag, build, create_event, revoke_event: None, creator });
+        self.store
+            .taggings
+            .put(id, Tagging { id, tag, build, create_event, revoke_event: None, creator });
         self.content_changed(tag);
     }
 
@@ -410,7 +417,8 @@ impl Engine {
     }
 
     fn want_repos(&mut self, changed: i64) {
-        let build_tags: BTreeSet<i64> = self.store.targets.all().map(|target| target.build_tag).collect();
+        let build_tags: BTreeSet<i64> =
+            self.store.targets.all().map(|target| target.build_tag).collect();
         let due = self.now + self.scaled(2.0);
         for tag in build_tags {
             if self.ancestry(tag).contains(&changed) {
@@ -452,7 +460,12 @@ impl Engine {
     }
 
     pub(crate) fn scm_url(&self, revision: &Revision) -> String {
-        format!("{}/{}#{}", self.world.distribution.scm, revision.source, self.commit_id(revision.id))
+        format!(
+            "{}/{}#{}",
+            self.world.distribution.scm,
+            revision.source,
+            self.commit_id(revision.id)
+        )
     }
 
     pub(crate) fn plan(&mut self, plan: Plan) {
@@ -479,7 +492,9 @@ pub(crate) fn microseconds(ts: f64) -> f64 {
 
 /// SplitMix64 of two numbers: a random number generator without a state to lose.
 fn mix(seed: u64, counter: u64) -> u64 {
-    let mut z = seed.wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = seed
+        .wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

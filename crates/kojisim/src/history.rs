@@ -16,8 +16,8 @@ use crate::content;
 use crate::control::Push;
 use crate::engine::{Engine, build_state, microseconds, repo_state, task_state};
 use crate::rows::{
-    Build, Channel, Group, GroupPackage, Host, Listing, Memory, Notes, Outcome, Package, Revision, Tag,
-    Tagging, Target, Task, User,
+    Build, Channel, Group, GroupPackage, Host, Listing, Memory, Notes, Outcome, Package, Revision,
+    Tag, Tagging, Target, Task, User,
 };
 use crate::world::Source;
 
@@ -27,7 +27,9 @@ impl Engine {
     /// Fills an empty hub.
     pub(crate) fn begin(&mut self, seed: u64) {
         let now = self.now;
-        self.store.memory.put(1, Memory { seed, first_start: now, last_seen: now, ..Memory::default() });
+        self.store
+            .memory
+            .put(1, Memory { seed, first_start: now, last_seen: now, ..Memory::default() });
         let world = self.world.clone();
 
         for (index, user) in world.users.iter().enumerate() {
@@ -82,7 +84,12 @@ impl Engine {
         let first_event = self.event_at(now - 400.0 * HOUR);
         for release in &world.releases {
             let dest = self.add_tag(&release.tag, None, &[], first_event);
-            let build = self.add_tag(&format!("{}-build", release.tag), Some(&release.arches), &[dest], first_event);
+            let build = self.add_tag(
+                &format!("{}-build", release.tag),
+                Some(&release.arches),
+                &[dest],
+                first_event,
+            );
             let id = self.store.targets.new_id();
             let target = Target { id, name: release.tag.clone(), build_tag: build, dest_tag: dest };
             self.store.targets.put(id, target);
@@ -125,7 +132,13 @@ impl Engine {
         self.tell(format!("{} begins: {sources} source packages", world.distribution.name));
     }
 
-    fn add_tag(&mut self, name: &str, arches: Option<&str>, parents: &[i64], create_event: i64) -> i64 {
+    fn add_tag(
+        &mut self,
+        name: &str,
+        arches: Option<&str>,
+        parents: &[i64],
+        create_event: i64,
+    ) -> i64 {
         let id = self.store.tags.new_id();
         let tag = Tag {
             id,
@@ -166,7 +179,9 @@ impl Engine {
             world.sources.iter().map(|(name, source)| (name.clone(), source.abi.clone())).collect();
         for (release_index, release) in world.releases.iter().enumerate() {
             let repo_ts = now - (230.0 + 20.0 * release_index as f64) * HOUR;
-            let Some(target) = self.store.targets.find(|target| target.name == release.tag).cloned() else {
+            let Some(target) =
+                self.store.targets.find(|target| target.name == release.tag).cloned()
+            else {
                 continue;
             };
             let revisions: Vec<Revision> = self.store.revisions.all().cloned().collect();
@@ -207,7 +222,9 @@ impl Engine {
             let Some(target) = self.target_of(&before.push).cloned() else { continue };
             let Some(revision) = self.add_revision(&before.push) else { continue };
             let Some(revision) = self.store.revisions.get(revision).cloned() else { continue };
-            let Some(repo) = self.newest_repo(target.build_tag, repo_state::READY).map(|repo| repo.id) else {
+            let Some(repo) =
+                self.newest_repo(target.build_tag, repo_state::READY).map(|repo| repo.id)
+            else {
                 continue;
             };
             let finished = now - before.hours_ago * HOUR;
@@ -249,7 +266,8 @@ impl Engine {
         let now = self.now;
         self.now = ts;
         let owner = self.user_id("kojira");
-        let tag_name = self.store.tags.get(target.build_tag).map(|tag| tag.name.clone()).unwrap_or_default();
+        let tag_name =
+            self.store.tags.get(target.build_tag).map(|tag| tag.name.clone()).unwrap_or_default();
         let task = self.historic_task(
             HistoricTask {
                 method: "newRepo",
@@ -329,7 +347,8 @@ impl Engine {
         let seconds = source.map_or(5.0, |source| source.seconds) * 60.0;
         let started = finished - seconds - 120.0;
         let url = self.scm_url(revision);
-        let tag_name = self.store.tags.get(target.dest_tag).map(|tag| tag.name.clone()).unwrap_or_default();
+        let tag_name =
+            self.store.tags.get(target.dest_tag).map(|tag| tag.name.clone()).unwrap_or_default();
         let release = self.release_of(revision, &tag_name);
         let headers = content::arch_headers(&world, &revision.source);
         let arches = choose_arches(&self.tag_arches(target.build_tag), &headers, None);
@@ -406,7 +425,9 @@ impl Engine {
             });
         }
 
-        let Some(package) = self.store.packages.find(|row| row.name == revision.source).map(|row| row.id) else {
+        let Some(package) =
+            self.store.packages.find(|row| row.name == revision.source).map(|row| row.id)
+        else {
             return 0;
         };
         let create_event = self.event_at(started);
@@ -433,7 +454,13 @@ impl Engine {
             },
         );
         self.historic_task(
-            child("tagBuild", json!([target.dest_tag, id, false, null, true]), "noarch", Some("tag"), 1.0),
+            child(
+                "tagBuild",
+                json!([target.dest_tag, id, false, null, true]),
+                "noarch",
+                Some("tag"),
+                1.0,
+            ),
             finished - 12.0,
             finished - 2.0,
             Value::Null,
@@ -458,9 +485,19 @@ impl Engine {
     }
 
     /// A task that was done before the hub's first start.
-    fn historic_task(&mut self, new: HistoricTask<'_>, started: f64, finished: f64, result: Value) -> i64 {
+    fn historic_task(
+        &mut self,
+        new: HistoricTask<'_>,
+        started: f64,
+        finished: f64,
+        result: Value,
+    ) -> i64 {
         let id = self.store.tasks.new_id();
-        let host = self.store.hosts.all().find(|host| host.enabled && host.channels.contains(&self.channel_id(new.channel)));
+        let host = self
+            .store
+            .hosts
+            .all()
+            .find(|host| host.enabled && host.channels.contains(&self.channel_id(new.channel)));
         let host = host.map(|host| host.id);
         let task = Task {
             id,

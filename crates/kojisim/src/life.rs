@@ -112,10 +112,13 @@ impl Engine {
     /// Whether the BuildRequires of a push can be installed in the newest repo.
     fn would_install(&mut self, push: &Push) -> bool {
         let Some(target) = self.target_of(push).cloned() else { return true };
-        let Some(repo) = self.newest_repo(target.build_tag, repo_state::READY).map(|repo| repo.id) else {
+        let Some(repo) = self.newest_repo(target.build_tag, repo_state::READY).map(|repo| repo.id)
+        else {
             return false;
         };
-        if self.store.memory().stale.contains_key(&target.build_tag) || self.is_making_repo(target.build_tag) {
+        if self.store.memory().stale.contains_key(&target.build_tag)
+            || self.is_making_repo(target.build_tag)
+        {
             return false;
         }
         let Some(mut revision) = self.newest_revision(&push.source).cloned() else { return true };
@@ -124,15 +127,18 @@ impl Engine {
         }
         let arch = self.first_arch(repo);
         match self.attempt(&revision, repo, &arch) {
-            Some(attempt) => !matches!(attempt.verdict, Verdict::MissingRequires(_) | Verdict::NoBuildroot(_)),
+            Some(attempt) => {
+                !matches!(attempt.verdict, Verdict::MissingRequires(_) | Verdict::NoBuildroot(_))
+            }
             None => true,
         }
     }
 
     fn is_making_repo(&self, tag: i64) -> bool {
-        self.active.iter().filter_map(|id| self.store.tasks.get(*id)).any(|task| {
-            task.method == "newRepo" && self.tag_of_request(&task.request) == Some(tag)
-        })
+        self.active
+            .iter()
+            .filter_map(|id| self.store.tasks.get(*id))
+            .any(|task| task.method == "newRepo" && self.tag_of_request(&task.request) == Some(tag))
     }
 
     // ------------------------------------------------------------------ chance
@@ -159,12 +165,15 @@ impl Engine {
     /// Source packages that chance may touch: not blocked, and not waiting for a repair.
     fn quiet_sources(&self) -> Vec<String> {
         let world = self.world.clone();
-        let planned: Vec<String> = self.store.memory().plans.into_iter().map(|plan| plan.push.source).collect();
+        let planned: Vec<String> =
+            self.store.memory().plans.into_iter().map(|plan| plan.push.source).collect();
         let broken = self.broken_sources();
         world
             .sources
             .iter()
-            .filter(|(name, source)| !source.blocked && !planned.contains(name) && !broken.contains(name))
+            .filter(|(name, source)| {
+                !source.blocked && !planned.contains(name) && !broken.contains(name)
+            })
             .map(|(name, _)| name.clone())
             .collect()
     }
@@ -178,7 +187,9 @@ impl Engine {
         let mut broken = Vec::new();
         for culprit in newest.values() {
             for victim in culprit.breaks.keys() {
-                let adapted = newest.get(victim.as_str()).is_some_and(|row| row.adapted.contains(&culprit.source));
+                let adapted = newest
+                    .get(victim.as_str())
+                    .is_some_and(|row| row.adapted.contains(&culprit.source));
                 if !adapted && !broken.contains(victim) {
                     broken.push(victim.clone());
                 }
@@ -228,7 +239,8 @@ impl Engine {
                 continue;
             }
             for victim in quiet.iter().filter(|victim| *victim != culprit) {
-                let requires = world.sources.get(victim).map(|victim| victim.build_requires.as_slice());
+                let requires =
+                    world.sources.get(victim).map(|victim| victim.build_requires.as_slice());
                 let named = requires.unwrap_or_default().iter().any(|requirement| {
                     let (name, _, _) = content::split_dependency(requirement);
                     source.packages.contains_key(&name)
@@ -240,11 +252,13 @@ impl Engine {
         }
         let index = (self.random() * pairs.len() as f64) as usize;
         let Some((culprit, victim)) = pairs.get(index).cloned() else { return false };
-        let complaint = self.pick(&whims.complaints).unwrap_or_else(|| "error: it does not work".to_owned());
+        let complaint =
+            self.pick(&whims.complaints).unwrap_or_else(|| "error: it does not work".to_owned());
         let complaint = complaint.replace("%{culprit}", &culprit).replace("%{victim}", &victim);
         let version = self.next_version(&culprit);
         self.tell(format!("{culprit} is updated; {victim} is not ready for it"));
-        let push = Push { version, ..Push::of(culprit.clone()) }.breaking(victim.clone(), complaint);
+        let push =
+            Push { version, ..Push::of(culprit.clone()) }.breaking(victim.clone(), complaint);
         if self.push(&push).is_none() {
             return false;
         }
@@ -252,7 +266,9 @@ impl Engine {
         let plan = if self.random() < 0.6 {
             let version = self.next_version(&victim);
             let words = match &version {
-                Some(version) => format!("{victim} {version} is pushed, which works with the new {culprit}"),
+                Some(version) => {
+                    format!("{victim} {version} is pushed, which works with the new {culprit}")
+                }
                 None => format!("{victim} gets a patch that makes it work with the new {culprit}"),
             };
             Plan { due, push: Push { version, ..Push::of(victim) }.adapting(culprit), words }
@@ -277,14 +293,23 @@ impl Engine {
         let candidates: Vec<String> = quiet
             .iter()
             .filter(|name| world.sources.get(*name).is_some_and(|source| source.may_bump))
-            .filter(|name| world.linked_with(name).iter().all(|user| quiet.iter().any(|quiet| quiet == user)))
+            .filter(|name| {
+                world.linked_with(name).iter().all(|user| quiet.iter().any(|quiet| quiet == user))
+            })
             .cloned()
             .collect();
         let Some(library) = self.pick(&candidates) else { return false };
         let Some(current) = self.newest_revision(&library).cloned() else { return false };
         let abi = bumped(&current.abi);
-        self.tell(format!("{library} is updated with a new soname ({} becomes {abi})", current.abi));
-        let push = Push { version: Some(bumped(&current.version)), abi: Some(abi), ..Push::of(library.clone()) };
+        self.tell(format!(
+            "{library} is updated with a new soname ({} becomes {abi})",
+            current.abi
+        ));
+        let push = Push {
+            version: Some(bumped(&current.version)),
+            abi: Some(abi),
+            ..Push::of(library.clone())
+        };
         if self.push(&push).is_none() {
             return false;
         }
@@ -301,7 +326,8 @@ impl Engine {
 /// The next release or version: its last number plus one.
 fn bumped(text: &str) -> String {
     let end = text.rfind(|letter: char| letter.is_ascii_digit()).map_or(0, |place| place + 1);
-    let start = text[..end].rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |place| place + 1);
+    let start =
+        text[..end].rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |place| place + 1);
     match text[start..end].parse::<u64>() {
         Ok(number) => format!("{}{}{}", &text[..start], number + 1, &text[end..]),
         Err(_) => format!("{text}.1"),
@@ -314,9 +340,14 @@ mod tests {
 
     #[test]
     fn the_last_number_grows() {
-        for (before, after) in
-            [("1", "2"), ("2.12.8", "2.12.9"), ("0.27", "0.28"), ("2024.2.69", "2024.2.70"), ("1.0~rc9", "1.0~rc10"), ("", ".1")]
-        {
+        for (before, after) in [
+            ("1", "2"),
+            ("2.12.8", "2.12.9"),
+            ("0.27", "0.28"),
+            ("2024.2.69", "2024.2.70"),
+            ("1.0~rc9", "1.0~rc10"),
+            ("", ".1"),
+        ] {
             assert_eq!(bumped(before), after);
         }
     }

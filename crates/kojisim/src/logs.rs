@@ -8,7 +8,8 @@ use crate::engine::Engine;
 use crate::rows::Revision;
 
 /// In the order in which the real builder reports them.
-const LOGS: [&str; 5] = ["mock_output.log", "mock_config.log", "root.log", "state.log", "build.log"];
+const LOGS: [&str; 5] =
+    ["mock_output.log", "mock_config.log", "root.log", "state.log", "build.log"];
 
 impl Engine {
     pub(crate) fn log_paths(&self, task: i64) -> Vec<String> {
@@ -27,7 +28,9 @@ impl Engine {
         complaint: Option<&str>,
     ) {
         let name = format!("{}-{}-{}", revision.source, revision.version, revision.release);
-        let mut root = format!("DEBUG util.py: Installing the build group and the BuildRequires of {name} on {arch}\n");
+        let mut root = format!(
+            "DEBUG util.py: Installing the build group and the BuildRequires of {name} on {arch}\n"
+        );
         for requirement in content::build_requires(&self.world, revision) {
             let _ = writeln!(root, "DEBUG util.py: BuildRequires: {requirement}");
         }
@@ -61,11 +64,17 @@ impl Engine {
         };
         let state = match trouble {
             Some(_) => "State Changed: init\nState Changed: setup\nState Changed: end\n",
-            None => "State Changed: init\nState Changed: setup\nState Changed: build\nState Changed: end\n",
+            None => {
+                "State Changed: init\nState Changed: setup\nState Changed: build\nState Changed: end\n"
+            }
         };
         let texts = [
-            format!("INFO: mock.py version 5.9 starting\nINFO: Start({name}.src.rpm) Config({arch})\n"),
-            format!("config_opts['root'] = 'buyan-{task}'\nconfig_opts['target_arch'] = '{arch}'\n"),
+            format!(
+                "INFO: mock.py version 5.9 starting\nINFO: Start({name}.src.rpm) Config({arch})\n"
+            ),
+            format!(
+                "config_opts['root'] = 'buyan-{task}'\nconfig_opts['target_arch'] = '{arch}'\n"
+            ),
             root,
             state.to_owned(),
             build,

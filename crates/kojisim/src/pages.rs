@@ -74,8 +74,14 @@ pub(crate) async fn overview(State(shared): State<Arc<Shared>>) -> Response {
     shared
         .with_engine(|engine| {
             let mut body = String::from("<ul>\n");
-            for task in engine.store.tasks.all().rev().filter(|task| task.parent.is_none()).take(50) {
-                let _ = writeln!(body, "<li>{} {}</li>", task_link(task), escaped(&subject(engine, task)));
+            for task in engine.store.tasks.all().rev().filter(|task| task.parent.is_none()).take(50)
+            {
+                let _ = writeln!(
+                    body,
+                    "<li>{} {}</li>",
+                    task_link(task),
+                    escaped(&subject(engine, task))
+                );
             }
             body.push_str("</ul>");
             page("Recent tasks", &body)
@@ -87,11 +93,17 @@ fn subject(engine: &Engine, task: &Task) -> String {
     if let Some(build) = task.notes.build.and_then(|build| engine.store.builds.get(build)) {
         return build.nvr();
     }
-    let source = task.request.get(0).and_then(|source| source.as_str().or_else(|| source.get("name")?.as_str()));
+    let source = task
+        .request
+        .get(0)
+        .and_then(|source| source.as_str().or_else(|| source.get("name")?.as_str()));
     source.map(|source| source.rsplit('/').next().unwrap_or(source).to_owned()).unwrap_or_default()
 }
 
-pub(crate) async fn task(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<String, String>>) -> Response {
+pub(crate) async fn task(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let id = number(&query, "taskID").unwrap_or(0);
     shared.with_engine(|engine| {
         let Some(task) = engine.store.tasks.get(id) else { return missing("No such task") };
@@ -115,7 +127,11 @@ pub(crate) async fn task(State(shared): State<Arc<Shared>>, Query(query): Query<
             row(&mut body, "Parent", &task_link(parent));
         }
         if let Some(build) = task.notes.build.and_then(|build| engine.store.builds.get(build)) {
-            let link = format!("<a href=\"/koji/buildinfo?buildID={}\">{}</a>", build.id, escaped(&build.nvr()));
+            let link = format!(
+                "<a href=\"/koji/buildinfo?buildID={}\">{}</a>",
+                build.id,
+                escaped(&build.nvr())
+            );
             row(&mut body, "Build", &link);
         }
         if let Some(Outcome::Failed(_, text)) = &task.result {
@@ -129,14 +145,20 @@ pub(crate) async fn task(State(shared): State<Arc<Shared>>, Query(query): Query<
         for name in task.notes.files.keys().filter(|name| name.ends_with(".log")) {
             let name = escaped(name);
             let directory = work_directory(task.id);
-            let _ = writeln!(body, "<li><a href=\"/kojifiles/work/{directory}/{name}\">{name}</a></li>");
+            let _ = writeln!(
+                body,
+                "<li><a href=\"/kojifiles/work/{directory}/{name}\">{name}</a></li>"
+            );
         }
         body.push_str("</ul>");
         page(&format!("Task {id}"), &body).into_response()
     })
 }
 
-pub(crate) async fn build(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<String, String>>) -> Response {
+pub(crate) async fn build(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let id = number(&query, "buildID").unwrap_or(0);
     shared.with_engine(|engine| {
         let Some(build) = engine.store.builds.get(id) else { return missing("No such build") };

@@ -55,7 +55,16 @@ impl Engine {
         let ts = self.now;
         self.store.repos.put(
             id,
-            Repo { id, tag, state: repo_state::INIT, create_event, creation_ts: ts, state_ts: ts, begin_event, task },
+            Repo {
+                id,
+                tag,
+                state: repo_state::INIT,
+                create_event,
+                creation_ts: ts,
+                state_ts: ts,
+                begin_event,
+                task,
+            },
         );
         id
     }
@@ -78,7 +87,8 @@ impl Engine {
             return Err(format!("No such repo: {repo}"));
         };
         let contents = self.repo_contents(row.tag, row.create_event, canonical);
-        let packages: Vec<rpm::md::Package> = contents.iter().map(|(rpm, build)| package(rpm, build)).collect();
+        let packages: Vec<rpm::md::Package> =
+            contents.iter().map(|(rpm, build)| package(rpm, build)).collect();
         let groups = self
             .groups_of(row.tag)
             .into_iter()
@@ -91,7 +101,11 @@ impl Engine {
                     .filter(|entry| !entry.blocked)
                     .map(|entry| Member {
                         name: entry.package,
-                        kind: if entry.kind == "default" { MemberKind::Default } else { MemberKind::Mandatory },
+                        kind: if entry.kind == "default" {
+                            MemberKind::Default
+                        } else {
+                            MemberKind::Mandatory
+                        },
                     })
                     .collect(),
             })
@@ -142,17 +156,16 @@ impl Engine {
 
     fn retire_repos(&mut self, tag: i64) {
         let first_start = self.store.memory().first_start;
-        let in_use: Vec<i64> = self
-            .active
-            .iter()
-            .filter_map(|id| self.store.tasks.get(*id)?.notes.repo)
-            .collect();
+        let in_use: Vec<i64> =
+            self.active.iter().filter_map(|id| self.store.tasks.get(*id)?.notes.repo).collect();
         let old: Vec<Repo> = self
             .store
             .repos
             .all()
             .rev()
-            .filter(|repo| repo.tag == tag && matches!(repo.state, repo_state::READY | repo_state::EXPIRED))
+            .filter(|repo| {
+                repo.tag == tag && matches!(repo.state, repo_state::READY | repo_state::EXPIRED)
+            })
             .skip(KEPT_ALWAYS)
             .filter(|repo| !in_use.contains(&repo.id))
             .cloned()
@@ -183,10 +196,9 @@ impl Engine {
     /// Kojira's part: a build tag changed some time ago, so ask for a repo, unless one is being made.
     pub(crate) fn regenerate(&mut self, tag: i64) {
         let running = self.active.iter().any(|id| {
-            self.store
-                .tasks
-                .get(*id)
-                .is_some_and(|task| task.method == "newRepo" && self.tag_of_request(&task.request) == Some(tag))
+            self.store.tasks.get(*id).is_some_and(|task| {
+                task.method == "newRepo" && self.tag_of_request(&task.request) == Some(tag)
+            })
         });
         if running {
             let due = self.now + self.scaled(1.0);

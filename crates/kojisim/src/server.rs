@@ -43,7 +43,8 @@ async fn hub(
     request: Request,
 ) -> Response {
     if request.method() != Method::POST {
-        let text = "Method Not Allowed\nThis is an XML-RPC server. Only POST requests are accepted.\n";
+        let text =
+            "Method Not Allowed\nThis is an XML-RPC server. Only POST requests are accepted.\n";
         let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, text);
         response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
         return response;
@@ -60,13 +61,16 @@ async fn hub(
     }
     let call = match xmlrpc::decode_call(&body, Limits::REQUEST) {
         Ok(call) => call,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("Invalid request: {error}\n")),
+        Err(error) => {
+            return refuse(StatusCode::BAD_REQUEST, format!("Invalid request: {error}\n"));
+        }
     };
     let mishap = shared.weather.mishap(&call.method);
     match &mishap {
         Some(Mishap::Status(status)) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return (status, [(header::CONTENT_TYPE, "text/html")], format!("<h1>{status}</h1>\n")).into_response();
+            return (status, [(header::CONTENT_TYPE, "text/html")], format!("<h1>{status}</h1>\n"))
+                .into_response();
         }
         Some(Mishap::Delay(time)) => tokio::time::sleep(*time).await,
         _ => {}
@@ -104,7 +108,11 @@ async fn hub(
 }
 
 /// Runs a call under the engine's lock, on a thread that may wait.
-async fn execute(shared: Arc<Shared>, call: xmlrpc::MethodCall, credentials: Credentials) -> xmlrpc::Response {
+async fn execute(
+    shared: Arc<Shared>,
+    call: xmlrpc::MethodCall,
+    credentials: Credentials,
+) -> xmlrpc::Response {
     let worker = tokio::task::spawn_blocking(move || {
         let params = call.params.into_iter().map(from_wire).collect();
         let answer = shared.with_engine(|engine| engine.answer(&call.method, params, &credentials));
@@ -118,7 +126,8 @@ async fn execute(shared: Arc<Shared>, call: xmlrpc::MethodCall, credentials: Cre
 
 /// Session headers, or the older form in the query.
 fn credentials(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Credentials, Fault> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let not_a_number = |text: &str| {
         Fault::new(
             1,
@@ -149,7 +158,10 @@ fn credentials(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<C
 }
 
 /// A file under topurl. Paths cannot leave the directory.
-async fn file(State(shared): State<Arc<Shared>>, axum::extract::Path(path): axum::extract::Path<String>) -> Response {
+async fn file(
+    State(shared): State<Arc<Shared>>,
+    axum::extract::Path(path): axum::extract::Path<String>,
+) -> Response {
     let Some(path) = safe(&shared.topdir, &path) else {
         return refuse(StatusCode::NOT_FOUND, "Not Found\n");
     };

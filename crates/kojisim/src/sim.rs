@@ -167,8 +167,13 @@ impl Sim {
                 source: std::io::Error::other(error),
             })??;
         let weather = Weather::default();
-        let shared =
-            Arc::new(Shared { engine: Mutex::new(engine), weather: weather.clone(), topdir, clock, changed: Notify::new() });
+        let shared = Arc::new(Shared {
+            engine: Mutex::new(engine),
+            weather: weather.clone(),
+            topdir,
+            clock,
+            changed: Notify::new(),
+        });
         let (stop, stopped) = watch::channel(false);
 
         let router = crate::server::router(shared.clone());
@@ -423,7 +428,13 @@ impl Sim {
     /// Ids of all tasks of a method, in order.
     pub fn tasks_of(&self, method: &str) -> Vec<i64> {
         self.shared.with_engine(|engine| {
-            engine.store.tasks.all().filter(|task| task.method == method).map(|task| task.id).collect()
+            engine
+                .store
+                .tasks
+                .all()
+                .filter(|task| task.method == method)
+                .map(|task| task.id)
+                .collect()
         })
     }
 
@@ -457,8 +468,13 @@ impl Sim {
     fn each_session(&self, user: &str, how: impl Fn(&mut crate::rows::Session)) {
         self.control(|engine| {
             let user = engine.user_id(user);
-            let ids: Vec<i64> =
-                engine.store.sessions.all().filter(|session| session.user == user).map(|session| session.id).collect();
+            let ids: Vec<i64> = engine
+                .store
+                .sessions
+                .all()
+                .filter(|session| session.user == user)
+                .map(|session| session.id)
+                .collect();
             for id in ids {
                 engine.store.sessions.change(id, &how);
             }

@@ -31,7 +31,9 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// A line in the middle of a journal, or a snapshot, makes no sense.
-    #[error("{path} is damaged at line {line}: {reason}; remove the directory to start the world over")]
+    #[error(
+        "{path} is damaged at line {line}: {reason}; remove the directory to start the world over"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -148,7 +150,8 @@ impl<T: Clone + Serialize + DeserializeOwned> Table<T> {
             if row.is_null() {
                 self.rows.remove(&id);
             } else {
-                self.rows.insert(id, serde_json::from_value(row).map_err(|error| error.to_string())?);
+                self.rows
+                    .insert(id, serde_json::from_value(row).map_err(|error| error.to_string())?);
             }
         }
         Ok(())
@@ -265,7 +268,12 @@ impl Journal {
 
     fn open(directory: &Path, generation: u64) -> Result<Journal, StoreError> {
         let path = Journal::path(directory, generation);
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(io("open", &path))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(io("open", &path))?;
         let bytes = file.metadata().map_err(io("read", &path))?.len();
         Ok(Journal { directory: directory.to_path_buf(), generation, file, bytes })
     }
@@ -286,7 +294,8 @@ impl Store {
         if generation > 0 {
             let path = Journal::snapshot_path(directory, generation);
             let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-            let damaged = |reason: String| StoreError::Damaged { path: path.clone(), line: 1, reason };
+            let damaged =
+                |reason: String| StoreError::Damaged { path: path.clone(), line: 1, reason };
             let value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
             store.load(value).map_err(damaged)?;
         }
@@ -309,8 +318,10 @@ impl Store {
             if line.last() != Some(&b'\n') {
                 break;
             }
-            let damaged = |reason: String| StoreError::Damaged { path: path.clone(), line: number, reason };
-            let value = serde_json::from_slice(&line).map_err(|error| damaged(error.to_string()))?;
+            let damaged =
+                |reason: String| StoreError::Damaged { path: path.clone(), line: number, reason };
+            let value =
+                serde_json::from_slice(&line).map_err(|error| damaged(error.to_string()))?;
             self.load(value).map_err(damaged)?;
             good += read as u64;
         }
@@ -356,10 +367,8 @@ impl Store {
         let (old, new) = (self.journal.generation, self.journal.generation + 1);
         let path = Journal::snapshot_path(&directory, new);
         let temporary = directory.join("snapshot.tmp");
-        let all = self.dump().and_then(|all| serde_json::to_vec(&all)).map_err(|error| StoreError::Damaged {
-            path: path.clone(),
-            line: 0,
-            reason: error.to_string(),
+        let all = self.dump().and_then(|all| serde_json::to_vec(&all)).map_err(|error| {
+            StoreError::Damaged { path: path.clone(), line: 0, reason: error.to_string() }
         })?;
         let mut file = File::create(&temporary).map_err(io("create", &temporary))?;
         file.write_all(&all).map_err(io("write", &temporary))?;

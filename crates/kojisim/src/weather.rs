@@ -64,8 +64,10 @@ impl Weather {
     /// The mishap that is due for a call, if any; it happens once.
     pub(crate) fn mishap(&self, method: &str) -> Option<Mishap> {
         let mut state = self.state();
-        let place =
-            state.mishaps.iter().position(|(wanted, _)| wanted.as_deref().is_none_or(|wanted| wanted == method))?;
+        let place = state
+            .mishaps
+            .iter()
+            .position(|(wanted, _)| wanted.as_deref().is_none_or(|wanted| wanted == method))?;
         state.mishaps.remove(place).map(|(_, mishap)| mishap)
     }
 }
@@ -103,7 +105,11 @@ fn broken() -> io::Error {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.weather.is_cut() {
             return Poll::Ready(Err(broken()));
         }
@@ -112,7 +118,11 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.weather.is_cut() {
             return Poll::Ready(Err(broken()));
         }

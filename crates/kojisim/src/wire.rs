@@ -11,9 +11,9 @@ pub(crate) fn from_wire(value: Wire) -> Value {
         Wire::Double(value) => Value::from(value),
         Wire::String(text) => Value::String(text),
         Wire::Array(values) => Value::Array(values.into_iter().map(from_wire).collect()),
-        Wire::Struct(members) => {
-            Value::Object(members.into_iter().map(|(name, value)| (name, from_wire(value))).collect())
-        }
+        Wire::Struct(members) => Value::Object(
+            members.into_iter().map(|(name, value)| (name, from_wire(value))).collect(),
+        ),
     }
 }
 
@@ -27,8 +27,8 @@ pub(crate) fn to_wire(value: Value) -> Wire {
         },
         Value::String(text) => Wire::String(text),
         Value::Array(values) => Wire::Array(values.into_iter().map(to_wire).collect()),
-        Value::Object(members) => {
-            Wire::Struct(members.into_iter().map(|(name, value)| (name, to_wire(value))).collect::<Struct>())
-        }
+        Value::Object(members) => Wire::Struct(
+            members.into_iter().map(|(name, value)| (name, to_wire(value))).collect::<Struct>(),
+        ),
     }
 }

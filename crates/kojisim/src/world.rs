@@ -185,15 +185,18 @@ impl World {
 
     /// Reads a world from text; `name` is what errors call it.
     pub fn parse(text: &str, name: &str) -> Result<World, WorldError> {
-        let world: World = toml::from_str(text)
-            .map_err(|error| WorldError::Syntax { name: name.to_owned(), reason: error.to_string() })?;
+        let world: World = toml::from_str(text).map_err(|error| WorldError::Syntax {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })?;
         world.check().map_err(|reason| WorldError::Sense { name: name.to_owned(), reason })?;
         Ok(world)
     }
 
     fn check(&self) -> Result<(), String> {
         let users: BTreeSet<&str> = self.users.iter().map(|user| user.name.as_str()).collect();
-        let channels: BTreeSet<&str> = self.channels.iter().map(|channel| channel.name.as_str()).collect();
+        let channels: BTreeSet<&str> =
+            self.channels.iter().map(|channel| channel.name.as_str()).collect();
         for needed in ["default", "createrepo"] {
             if !channels.contains(needed) {
                 return Err(format!("there is no channel {needed}"));
@@ -205,8 +208,13 @@ impl World {
             }
         }
         for host in &self.hosts {
-            if let Some(channel) = host.channels.iter().find(|name| !channels.contains(name.as_str())) {
-                return Err(format!("host {} is in channel {channel}, which does not exist", host.name));
+            if let Some(channel) =
+                host.channels.iter().find(|name| !channels.contains(name.as_str()))
+            {
+                return Err(format!(
+                    "host {} is in channel {channel}, which does not exist",
+                    host.name
+                ));
             }
         }
         if self.releases.is_empty() {
@@ -231,11 +239,19 @@ impl World {
         }
         for source in self.sources.values() {
             for (package, binary) in &source.packages {
-                if let Some(soname) = binary.links.iter().find(|name| !sonames.contains_key(name.as_str())) {
-                    return Err(format!("{package} is linked with {soname}, which nobody provides"));
+                if let Some(soname) =
+                    binary.links.iter().find(|name| !sonames.contains_key(name.as_str()))
+                {
+                    return Err(format!(
+                        "{package} is linked with {soname}, which nobody provides"
+                    ));
                 }
-                if let Some(base) = binary.base.as_deref().filter(|base| !source.packages.contains_key(*base)) {
-                    return Err(format!("{package} has base {base}, which is not in the same source"));
+                if let Some(base) =
+                    binary.base.as_deref().filter(|base| !source.packages.contains_key(*base))
+                {
+                    return Err(format!(
+                        "{package} has base {base}, which is not in the same source"
+                    ));
                 }
             }
         }
@@ -246,7 +262,12 @@ impl World {
     pub(crate) fn source_of_soname(&self, soname: &str) -> Option<&str> {
         self.sources
             .iter()
-            .find(|(_, source)| source.packages.values().any(|binary| binary.sonames.iter().any(|name| name == soname)))
+            .find(|(_, source)| {
+                source
+                    .packages
+                    .values()
+                    .any(|binary| binary.sonames.iter().any(|name| name == soname))
+            })
             .map(|(name, _)| name.as_str())
     }
 
@@ -260,7 +281,11 @@ impl World {
             .filter(|(name, source)| {
                 *name != library
                     && !source.blocked
-                    && source.packages.values().flat_map(|binary| &binary.links).any(|link| sonames.contains(link))
+                    && source
+                        .packages
+                        .values()
+                        .flat_map(|binary| &binary.links)
+                        .any(|link| sonames.contains(link))
             })
             .map(|(name, _)| name.as_str())
             .collect()
@@ -339,22 +364,32 @@ impl Life {
 
     /// Reads a script from text; `name` is what errors call it.
     pub fn parse(text: &str, name: &str) -> Result<Life, WorldError> {
-        toml::from_str(text)
-            .map_err(|error| WorldError::Syntax { name: name.to_owned(), reason: error.to_string() })
+        toml::from_str(text).map_err(|error| WorldError::Syntax {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// Checks that every push names a source package of the world, and scenes are in order.
     pub(crate) fn check(&self, world: &World) -> Result<(), WorldError> {
         let wrong = |reason: String| WorldError::Sense { name: "the script".to_owned(), reason };
-        let pushes = self.befores.iter().map(|before| &before.push).chain(self.scenes.iter().map(|scene| &scene.push));
+        let pushes = self
+            .befores
+            .iter()
+            .map(|before| &before.push)
+            .chain(self.scenes.iter().map(|scene| &scene.push));
         for push in pushes {
-            for name in std::iter::once(&push.source).chain(push.breaks.keys()).chain(&push.adapts) {
+            for name in std::iter::once(&push.source).chain(push.breaks.keys()).chain(&push.adapts)
+            {
                 if !world.sources.contains_key(name) {
                     return Err(wrong(format!("there is no source package {name}")));
                 }
             }
             if push.target.as_ref().is_some_and(|target| world.release(target).is_none()) {
-                return Err(wrong(format!("{} is pushed to a release that does not exist", push.source)));
+                return Err(wrong(format!(
+                    "{} is pushed to a release that does not exist",
+                    push.source
+                )));
             }
         }
         if self.scenes.windows(2).any(|pair| pair[0].at > pair[1].at) {
@@ -381,8 +416,12 @@ mod tests {
     #[test]
     fn a_world_that_contradicts_itself_is_refused() {
         let text = include_str!("../worlds/buyan.toml");
-        let broken = text.replace("links = [\"libc.so\", \"libyaml-0.so\"]", "links = [\"libnone.so\"]");
+        let broken =
+            text.replace("links = [\"libc.so\", \"libyaml-0.so\"]", "links = [\"libnone.so\"]");
         let error = World::parse(&broken, "test.toml").unwrap_err().to_string();
-        assert_eq!(error, "test.toml: python3-pyyaml is linked with libnone.so, which nobody provides");
+        assert_eq!(
+            error,
+            "test.toml: python3-pyyaml is linked with libnone.so, which nobody provides"
+        );
     }
 }

@@ -123,7 +123,8 @@ pub(super) fn rpm(engine: &Engine, rpm: &Rpm) -> Value {
     let Some(build) = engine.store.builds.get(rpm.build) else { return Value::Null };
     let contents = contents_of(engine, rpm);
     let size = contents.as_ref().map_or(0, crate::buildroot::file_size);
-    let hash = rpm::md::Checksum::sha256(format!("{}{}{}", rpm.id, rpm.name, rpm.arch).as_bytes()).value;
+    let hash =
+        rpm::md::Checksum::sha256(format!("{}{}{}", rpm.id, rpm.name, rpm.arch).as_bytes()).value;
     json!({
         "id": rpm.id,
         "name": rpm.name,

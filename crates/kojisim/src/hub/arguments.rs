@@ -85,11 +85,16 @@ impl Arguments {
             bound.insert(parameter.trim_end_matches('?').to_owned(), value);
         }
         for (name, value) in keywords {
-            if !open && !parameters.iter().any(|parameter| parameter.trim_end_matches('?') == name) {
-                return Err(Fault::parameter(format!("{python}() got an unexpected keyword argument '{name}'")));
+            if !open && !parameters.iter().any(|parameter| parameter.trim_end_matches('?') == name)
+            {
+                return Err(Fault::parameter(format!(
+                    "{python}() got an unexpected keyword argument '{name}'"
+                )));
             }
             if bound.contains_key(&name) {
-                return Err(Fault::parameter(format!("{python}() got multiple values for argument '{name}'")));
+                return Err(Fault::parameter(format!(
+                    "{python}() got multiple values for argument '{name}'"
+                )));
             }
             bound.insert(name, value);
         }
@@ -100,7 +105,9 @@ impl Arguments {
             .collect();
         match missing.as_slice() {
             [] => Ok(Arguments(bound)),
-            [one] => Err(Fault::parameter(format!("{python}() missing 1 required positional argument: {one}"))),
+            [one] => Err(Fault::parameter(format!(
+                "{python}() missing 1 required positional argument: {one}"
+            ))),
             [first @ .., last] => Err(Fault::parameter(format!(
                 "{python}() missing {} required positional arguments: {} and {last}",
                 missing.len(),
@@ -151,7 +158,9 @@ pub(crate) fn wrong_type(value: &Value, expected: &str) -> Fault {
         other => repr(other),
     };
     let kind = kind(value);
-    Fault::parameter(format!("Invalid type for value '{shown}': <class '{kind}'>, expected type <class '{expected}'>"))
+    Fault::parameter(format!(
+        "Invalid type for value '{shown}': <class '{kind}'>, expected type <class '{expected}'>"
+    ))
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -174,8 +183,12 @@ pub(crate) fn repr(value: &Value) -> String {
         Value::Bool(false) => "False".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::String(text) if text.contains('\'') && !text.contains('"') => format!("\"{text}\""),
-        Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n")),
-        Value::Array(values) => format!("[{}]", values.iter().map(repr).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => {
+            format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+        }
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(repr).collect::<Vec<_>>().join(", "))
+        }
         Value::Object(members) => {
             let members: Vec<String> =
                 members.iter().map(|(name, value)| format!("'{name}': {}", repr(value))).collect();
@@ -190,7 +203,8 @@ mod tests {
 
     use super::*;
 
-    const GET_TAG: Signature = Signature { python: "get_tag", parameters: "tagInfo strict? event? blocked?" };
+    const GET_TAG: Signature =
+        Signature { python: "get_tag", parameters: "tagInfo strict? event? blocked?" };
 
     fn refusal(params: Vec<Value>) -> String {
         Arguments::bind(GET_TAG, params).unwrap_err().text
@@ -212,7 +226,9 @@ mod tests {
 
     #[test]
     fn only_a_marked_last_struct_is_keywords() {
-        let bound = Arguments::bind(GET_TAG, vec![json!("f40"), json!({"strict": true, "__starstar": 1})]).unwrap();
+        let bound =
+            Arguments::bind(GET_TAG, vec![json!("f40"), json!({"strict": true, "__starstar": 1})])
+                .unwrap();
         assert_eq!(bound.get("tagInfo"), &json!("f40"));
         assert!(bound.truth("strict"));
         let bound = Arguments::bind(GET_TAG, vec![json!({"a": 1})]).unwrap();

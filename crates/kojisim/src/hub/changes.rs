@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::{Answer, Fault, repr, wrong_type};
 use super::Call;
+use super::arguments::{Answer, Fault, repr, wrong_type};
 use crate::engine::repo_state;
 use crate::rows::{ExternalRepo, Group, GroupPackage, Listing, Tag, TagExternalRepo, Target};
 
@@ -28,7 +28,9 @@ pub(super) fn exclusive_session(call: &mut Call<'_>) -> Answer {
         .store
         .sessions
         .all()
-        .filter(|session| session.user == user && session.exclusive && !session.closed && session.id != own)
+        .filter(|session| {
+            session.user == user && session.exclusive && !session.closed && session.id != own
+        })
         .map(|session| session.id)
         .collect();
     if !others.is_empty() && !call.arguments.truth("force") {
@@ -68,7 +70,9 @@ pub(super) fn create_build_target(call: &mut Call<'_>) -> Answer {
     let build_tag = call.tag_info(call.arguments.get("build_tag"))?;
     let dest_tag = call.tag_info(call.arguments.get("dest_tag"))?;
     if call.engine.store.targets.find(|target| target.name == name).is_some() {
-        return Err(Fault::generic(format!("A build target with the name '{name}' already exists")));
+        return Err(Fault::generic(format!(
+            "A build target with the name '{name}' already exists"
+        )));
     }
     let id = call.engine.store.targets.new_id();
     call.engine.store.targets.put(id, Target { id, name, build_tag, dest_tag });
@@ -98,7 +102,8 @@ pub(super) fn group_package_list_add(call: &mut Call<'_>) -> Answer {
     let package = call.arguments.text("pkg_name")?.to_owned();
     let kind = call.arguments.get("type").as_str().unwrap_or("mandatory").to_owned();
     let blocked = call.arguments.truth("blocked") || call.arguments.truth("block");
-    let Some(group) = call.engine.store.groups.find(|group| group.tag == tag && group.name == name) else {
+    let Some(group) = call.engine.store.groups.find(|group| group.tag == tag && group.name == name)
+    else {
         return Err(Fault::generic(format!("No such group: {name}")));
     };
     let id = group.id;
@@ -130,7 +135,9 @@ impl Call<'_> {
         self.engine
             .store
             .external_repos
-            .find(|repo| info.as_i64() == Some(repo.id) || info.as_str() == Some(repo.name.as_str()))
+            .find(|repo| {
+                info.as_i64() == Some(repo.id) || info.as_str() == Some(repo.name.as_str())
+            })
             .map(|repo| repo.id)
             .ok_or_else(|| Fault::generic(format!("No such repo: {}", repr(info))))
     }
@@ -163,7 +170,11 @@ pub(super) fn remove_external_repo(call: &mut Call<'_>) -> Answer {
     call.assert_permission("tag")?;
     let tag = call.tag_info(call.arguments.get("tag_info"))?;
     let repo = call.external_repo(call.arguments.get("repo_info"))?;
-    let row = call.engine.store.tag_external_repos.find(|row| row.tag == tag && row.external_repo == repo);
+    let row = call
+        .engine
+        .store
+        .tag_external_repos
+        .find(|row| row.tag == tag && row.external_repo == repo);
     let Some(id) = row.map(|row| row.id) else {
         let name = repr(call.arguments.get("tag_info"));
         return Err(Fault::generic(format!("external repo {repo} not associated with tag {name}")));
@@ -259,7 +270,8 @@ pub(super) fn tag_build_bypass(call: &mut Call<'_>) -> Answer {
     let tag = call.tag_info(call.arguments.get("tag"))?;
     let build = call.build_info(call.arguments.get("build"))?;
     if call.current_tagging(tag, build).is_some() && !call.arguments.truth("force") {
-        let nvr = call.engine.store.builds.get(build).map(crate::rows::Build::nvr).unwrap_or_default();
+        let nvr =
+            call.engine.store.builds.get(build).map(crate::rows::Build::nvr).unwrap_or_default();
         let name = call.engine.store.tags.get(tag).map(|tag| tag.name.clone()).unwrap_or_default();
         return Err(Fault::new(1003, format!("build {nvr} already tagged ({name})")));
     }
@@ -272,8 +284,12 @@ pub(super) fn untag_build(call: &mut Call<'_>) -> Answer {
     let tag = call.tag_info(call.arguments.get("tag"))?;
     let build = call.build_info(call.arguments.get("build"))?;
     if call.current_tagging(tag, build).is_none() && call.arguments.truth("strict") {
-        let nvr = call.engine.store.builds.get(build).map(crate::rows::Build::nvr).unwrap_or_default();
-        return Err(Fault::new(1003, format!("build {nvr} not in tag {}", repr(call.arguments.get("tag")))));
+        let nvr =
+            call.engine.store.builds.get(build).map(crate::rows::Build::nvr).unwrap_or_default();
+        return Err(Fault::new(
+            1003,
+            format!("build {nvr} not in tag {}", repr(call.arguments.get("tag"))),
+        ));
     }
     call.engine.untag_build(tag, build);
     Ok(Value::Null)
@@ -310,7 +326,9 @@ fn set_blocked(call: &mut Call<'_>, blocked: bool) -> Answer {
         .engine
         .store
         .packages
-        .find(|package| info.as_i64() == Some(package.id) || info.as_str() == Some(package.name.as_str()))
+        .find(|package| {
+            info.as_i64() == Some(package.id) || info.as_str() == Some(package.name.as_str())
+        })
         .map(|package| package.id)
         .ok_or_else(|| Fault::generic(format!("No such package: {}", repr(&info))))?;
     call.engine.list_package(tag, package, None, blocked);
@@ -343,8 +361,18 @@ impl crate::engine::Engine {
     }
 
     /// Adds a package to a tag's list, or changes its entry there.
-    pub(crate) fn list_package(&mut self, tag: i64, package: i64, owner: Option<i64>, blocked: bool) {
-        let existing = self.store.listings.find(|row| row.tag == tag && row.package == package).map(|row| row.id);
+    pub(crate) fn list_package(
+        &mut self,
+        tag: i64,
+        package: i64,
+        owner: Option<i64>,
+        blocked: bool,
+    ) {
+        let existing = self
+            .store
+            .listings
+            .find(|row| row.tag == tag && row.package == package)
+            .map(|row| row.id);
         match existing {
             Some(id) => self.store.listings.change(id, |row| {
                 row.blocked = blocked;
@@ -354,7 +382,9 @@ impl crate::engine::Engine {
                 let create_event = self.event();
                 let id = self.store.listings.new_id();
                 let owner = owner.unwrap_or(1);
-                self.store.listings.put(id, Listing { id, tag, package, owner, blocked, create_event });
+                self.store
+                    .listings
+                    .put(id, Listing { id, tag, package, owner, blocked, create_event });
             }
         }
         self.content_changed(tag);

@@ -36,7 +36,9 @@ impl Call<'_> {
         self.session
             .as_ref()
             .and_then(|session| self.engine.store.users.get(session.user))
-            .is_some_and(|user| user.permissions.contains("admin") || user.permissions.contains(permission))
+            .is_some_and(|user| {
+                user.permissions.contains("admin") || user.permissions.contains(permission)
+            })
     }
 
     fn assert_permission(&self, permission: &str) -> Result<i64, Fault> {
@@ -51,12 +53,18 @@ impl Call<'_> {
 
 impl Engine {
     /// Answers one request: session, method, and everything durable before the answer is given.
-    pub(crate) fn answer(&mut self, method: &str, params: Vec<Value>, credentials: &Credentials) -> Answer {
+    pub(crate) fn answer(
+        &mut self,
+        method: &str,
+        params: Vec<Value>,
+        credentials: &Credentials,
+    ) -> Answer {
         let told = self.told();
         let savepoint = self.store.savepoint();
-        let mut result = self
-            .find_session(credentials, method)
-            .and_then(|session| self.dispatch(method, params, session.clone(), credentials, 0).map(|value| (value, session)));
+        let mut result = self.find_session(credentials, method).and_then(|session| {
+            self.dispatch(method, params, session.clone(), credentials, 0)
+                .map(|value| (value, session))
+        });
         if let Ok((_, Some(session))) = &result
             && self.store.is_changed()
             && let Some(callnum) = credentials.callnum
@@ -102,8 +110,10 @@ impl Engine {
             "echo" => {
                 let marked = params.last().and_then(|last| last.get("__starstar")).is_some();
                 if marked && let Some(Value::Object(last)) = params.last() {
-                    let name = last.keys().find(|name| *name != "__starstar").cloned().unwrap_or_default();
-                    let text = format!("RootExports.echo() got an unexpected keyword argument '{name}'");
+                    let name =
+                        last.keys().find(|name| *name != "__starstar").cloned().unwrap_or_default();
+                    let text =
+                        format!("RootExports.echo() got an unexpected keyword argument '{name}'");
                     return Err(Fault::parameter(text));
                 }
                 Ok(Value::Array(params))
@@ -120,7 +130,13 @@ impl Engine {
     }
 
     /// A call inside a multiCall: what a failing one did is taken back, the others stay.
-    fn one_of_many(&mut self, call: Value, session: Option<Session>, credentials: &Credentials, depth: usize) -> Value {
+    fn one_of_many(
+        &mut self,
+        call: Value,
+        session: Option<Session>,
+        credentials: &Credentials,
+        depth: usize,
+    ) -> Value {
         let savepoint = self.store.savepoint();
         let told = self.told();
         let answer = match call {

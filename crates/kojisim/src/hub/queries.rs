@@ -29,7 +29,8 @@ pub(super) fn koji_version(_call: &mut Call<'_>) -> Answer {
 
 pub(super) fn list_methods(_call: &mut Call<'_>) -> Answer {
     let special = ["multiCall", "system.multicall", "echo", "login", "sslLogin"];
-    let mut names: Vec<&str> = table::METHODS.iter().map(|entry| entry.name).chain(special).collect();
+    let mut names: Vec<&str> =
+        table::METHODS.iter().map(|entry| entry.name).chain(special).collect();
     names.sort_unstable();
     Ok(json!(names))
 }
@@ -38,8 +39,12 @@ pub(super) fn list_api(_call: &mut Call<'_>) -> Answer {
     Ok(table::METHODS
         .iter()
         .map(|entry| {
-            let args: Vec<&str> =
-                entry.signature.parameters.split_whitespace().map(|name| name.trim_end_matches('?')).collect();
+            let args: Vec<&str> = entry
+                .signature
+                .parameters
+                .split_whitespace()
+                .map(|name| name.trim_end_matches('?'))
+                .collect();
             json!({"name": entry.name, "args": args, "argspec": null, "argdesc": null, "doc": null})
         })
         .collect())
@@ -57,7 +62,8 @@ pub(super) fn get_event(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn get_last_event(call: &mut Call<'_>) -> Answer {
     let before = call.arguments.get("before").as_f64();
-    let event = call.engine.store.events.all().rev().find(|event| before.is_none_or(|ts| event.ts < ts));
+    let event =
+        call.engine.store.events.all().rev().find(|event| before.is_none_or(|ts| event.ts < ts));
     Ok(event.map_or(Value::Null, |event| json!({"id": event.id, "ts": event.ts})))
 }
 
@@ -80,10 +86,9 @@ pub(super) fn logged_in_user(call: &mut Call<'_>) -> Answer {
 impl Call<'_> {
     fn user_named(&self, info: &Value) -> Option<&User> {
         let info = info.get("krb_principal").or_else(|| info.get("name")).unwrap_or(info);
-        self.engine
-            .store
-            .users
-            .find(|user| info.as_i64() == Some(user.id) || info.as_str() == Some(user.name.as_str()))
+        self.engine.store.users.find(|user| {
+            info.as_i64() == Some(user.id) || info.as_str() == Some(user.name.as_str())
+        })
     }
 }
 
@@ -94,7 +99,9 @@ pub(super) fn get_user(call: &mut Call<'_>) -> Answer {
     }
     match call.user_named(info) {
         Some(user) => Ok(user_struct(user)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("No such user: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("No such user: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -139,11 +146,9 @@ impl Engine {
                 let member = |name: &str| info.get(name).and_then(Value::as_str);
                 let name = member("name").or_else(|| member("package_name"))?;
                 let (version, release) = (member("version")?, member("release")?);
-                self.store
-                    .builds
-                    .all()
-                    .rev()
-                    .find(|build| build.name == name && build.version == version && build.release == release)
+                self.store.builds.all().rev().find(|build| {
+                    build.name == name && build.version == version && build.release == release
+                })
             }
             _ => None,
         }
@@ -179,15 +184,26 @@ impl Call<'_> {
     fn tag_at(&self, name: &str, event: Option<i64>) -> Result<i64, Fault> {
         let info = self.arguments.get(name);
         let tag = self.tag_info(info)?;
-        let existed = self.engine.store.tags.get(tag).is_some_and(|row| event.is_none_or(|at| row.create_event <= at));
-        if existed { Ok(tag) } else { Err(Fault::generic(format!("No such tagInfo: {}", repr(info)))) }
+        let existed = self
+            .engine
+            .store
+            .tags
+            .get(tag)
+            .is_some_and(|row| event.is_none_or(|at| row.create_event <= at));
+        if existed {
+            Ok(tag)
+        } else {
+            Err(Fault::generic(format!("No such tagInfo: {}", repr(info))))
+        }
     }
 
     fn package_id(&self, info: &Value) -> Option<i64> {
         self.engine
             .store
             .packages
-            .find(|package| info.as_i64() == Some(package.id) || info.as_str() == Some(package.name.as_str()))
+            .find(|package| {
+                info.as_i64() == Some(package.id) || info.as_str() == Some(package.name.as_str())
+            })
             .map(|package| package.id)
     }
 }
@@ -195,10 +211,13 @@ impl Call<'_> {
 pub(super) fn get_tag(call: &mut Call<'_>) -> Answer {
     let event = call.event()?;
     let info = call.arguments.get("tagInfo");
-    let tag = call.engine.find_tag(info).filter(|tag| event.is_none_or(|at| tag.create_event <= at));
+    let tag =
+        call.engine.find_tag(info).filter(|tag| event.is_none_or(|at| tag.create_event <= at));
     match tag {
         Some(tag) => Ok(answers::tag(tag)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("No such tagInfo: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("No such tagInfo: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -207,7 +226,9 @@ pub(super) fn get_tag_id(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("info");
     match call.engine.find_tag(info) {
         Some(tag) => Ok(json!(tag.id)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("No such tag: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("No such tag: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -221,12 +242,24 @@ pub(super) fn list_tags(call: &mut Call<'_>) -> Answer {
             return Err(Fault::generic(format!("No such build: {}", repr(build))));
         };
         let rows = call.engine.store.taggings.all();
-        Some(rows.filter(|row| row.build == build.id && row.revoke_event.is_none()).map(|row| row.tag).collect())
+        Some(
+            rows.filter(|row| row.build == build.id && row.revoke_event.is_none())
+                .map(|row| row.tag)
+                .collect(),
+        )
     } else if !package.is_null() {
         let Some(package) = call.package_id(package) else {
             return Err(Fault::generic(format!("No such package: {}", repr(package))));
         };
-        Some(call.engine.store.listings.all().filter(|row| row.package == package).map(|row| row.tag).collect())
+        Some(
+            call.engine
+                .store
+                .listings
+                .all()
+                .filter(|row| row.package == package)
+                .map(|row| row.tag)
+                .collect(),
+        )
     } else {
         None
     };
@@ -249,10 +282,13 @@ pub(super) fn list_tags(call: &mut Call<'_>) -> Answer {
 
 /// Whether a name matches a shell pattern of `*` and `?`.
 fn glob(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut place, mut star, mut mark) = (0, 0, None, 0);
     while place < name.len() {
-        if at < pattern.len() && (pattern[at] == '?' || (pattern[at] != '*' && pattern[at] == name[place])) {
+        if at < pattern.len()
+            && (pattern[at] == '?' || (pattern[at] != '*' && pattern[at] == name[place]))
+        {
             at += 1;
             place += 1;
         } else if at < pattern.len() && pattern[at] == '*' {
@@ -276,7 +312,10 @@ pub(super) fn full_inheritance(call: &mut Call<'_>) -> Answer {
     fn follow(engine: &Engine, tag: i64, depth: i64, answer: &mut Vec<Value>) {
         let Some(row) = engine.store.tags.get(tag) else { return };
         for (priority, parent) in row.parents.iter().enumerate() {
-            answer.push(extended(link(engine, tag, *parent, priority), json!({"currdepth": depth, "filter": []})));
+            answer.push(extended(
+                link(engine, tag, *parent, priority),
+                json!({"currdepth": depth, "filter": []}),
+            ));
             follow(engine, *parent, depth + 1, answer);
         }
     }
@@ -299,8 +338,13 @@ fn link(engine: &Engine, child: i64, parent: i64, priority: usize) -> Value {
 
 pub(super) fn inheritance_data(call: &mut Call<'_>) -> Answer {
     let tag = call.tag_entry(call.arguments.get("tag"))?;
-    let parents = call.engine.store.tags.get(tag).map(|tag| tag.parents.clone()).unwrap_or_default();
-    Ok(parents.iter().enumerate().map(|(priority, parent)| link(call.engine, tag, *parent, priority)).collect())
+    let parents =
+        call.engine.store.tags.get(tag).map(|tag| tag.parents.clone()).unwrap_or_default();
+    Ok(parents
+        .iter()
+        .enumerate()
+        .map(|(priority, parent)| link(call.engine, tag, *parent, priority))
+        .collect())
 }
 
 pub(super) fn build_config(call: &mut Call<'_>) -> Answer {
@@ -346,11 +390,9 @@ pub(super) fn build_config(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn build_target(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("info");
-    let target = call
-        .engine
-        .store
-        .targets
-        .find(|target| info.as_i64() == Some(target.id) || info.as_str() == Some(target.name.as_str()));
+    let target = call.engine.store.targets.find(|target| {
+        info.as_i64() == Some(target.id) || info.as_str() == Some(target.name.as_str())
+    });
     match target {
         Some(target) => Ok(answers::target(call.engine, target)),
         None if call.arguments.truth("strict") => {
@@ -361,16 +403,22 @@ pub(super) fn build_target(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn build_targets(call: &mut Call<'_>) -> Answer {
-    let wanted = |name: &str, value: i64| call.arguments.get(name).as_i64().is_none_or(|wanted| wanted == value);
+    let wanted = |name: &str, value: i64| {
+        call.arguments.get(name).as_i64().is_none_or(|wanted| wanted == value)
+    };
     let info = call.arguments.get("info");
     Ok(call
         .engine
         .store
         .targets
         .all()
-        .filter(|target| wanted("buildTagID", target.build_tag) && wanted("destTagID", target.dest_tag))
         .filter(|target| {
-            info.is_null() || info.as_i64() == Some(target.id) || info.as_str() == Some(target.name.as_str())
+            wanted("buildTagID", target.build_tag) && wanted("destTagID", target.dest_tag)
+        })
+        .filter(|target| {
+            info.is_null()
+                || info.as_i64() == Some(target.id)
+                || info.as_str() == Some(target.name.as_str())
         })
         .map(|target| answers::target(call.engine, target))
         .collect())
@@ -391,7 +439,9 @@ pub(super) fn get_package_id(call: &mut Call<'_>) -> Answer {
     let name = call.arguments.get("name");
     match call.package_id(name) {
         Some(id) => Ok(json!(id)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("Invalid type for package: {}", repr(name)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("Invalid type for package: {}", repr(name))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -411,7 +461,10 @@ pub(super) fn list_packages(call: &mut Call<'_>) -> Answer {
     let with_blocked = !call.arguments.has("with_blocked") || call.arguments.truth("with_blocked");
     let package = match call.arguments.get("pkgID") {
         Value::Null => None,
-        info => Some(call.package_id(info).ok_or_else(|| Fault::generic(format!("No such package: {}", repr(info))))?),
+        info => Some(
+            call.package_id(info)
+                .ok_or_else(|| Fault::generic(format!("No such package: {}", repr(info))))?,
+        ),
     };
     let user = match call.arguments.get("userID") {
         Value::Null => None,
@@ -440,7 +493,11 @@ pub(super) fn list_packages(call: &mut Call<'_>) -> Answer {
         .filter(|row| package.is_none_or(|package| row.package == package))
         .filter(|row| user.is_none_or(|user| row.owner == user))
         .map(|row| answers::listing(call.engine, row))
-        .filter(|row| prefix.is_none_or(|prefix| row["package_name"].as_str().is_some_and(|name| name.starts_with(prefix))))
+        .filter(|row| {
+            prefix.is_none_or(|prefix| {
+                row["package_name"].as_str().is_some_and(|name| name.starts_with(prefix))
+            })
+        })
         .collect())
 }
 
@@ -473,8 +530,16 @@ pub(super) fn tag_external_repos(call: &mut Call<'_>) -> Answer {
     };
     let repo = call.arguments.get("repo_info");
     let mut rows: Vec<Value> = Vec::new();
-    for row in call.engine.store.tag_external_repos.all().filter(|row| tag.is_none_or(|tag| row.tag == tag)) {
-        let Some(external) = call.engine.store.external_repos.get(row.external_repo) else { continue };
+    for row in call
+        .engine
+        .store
+        .tag_external_repos
+        .all()
+        .filter(|row| tag.is_none_or(|tag| row.tag == tag))
+    {
+        let Some(external) = call.engine.store.external_repos.get(row.external_repo) else {
+            continue;
+        };
         if !repo.is_null()
             && repo.as_i64() != Some(external.id)
             && repo.as_str() != Some(external.name.as_str())
@@ -498,14 +563,15 @@ pub(super) fn tag_external_repos(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn external_repo(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("info");
-    let repo = call
-        .engine
-        .store
-        .external_repos
-        .find(|repo| info.as_i64() == Some(repo.id) || info.as_str() == Some(repo.name.as_str()));
+    let repo =
+        call.engine.store.external_repos.find(|repo| {
+            info.as_i64() == Some(repo.id) || info.as_str() == Some(repo.name.as_str())
+        });
     match repo {
         Some(repo) => Ok(json!({"id": repo.id, "name": repo.name, "url": repo.url})),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("No such repo: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("No such repo: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -516,7 +582,9 @@ pub(super) fn get_build(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("buildInfo");
     match call.engine.find_build(info) {
         Some(build) => Ok(answers::build(call.engine, build)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("No such build: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("No such build: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -599,7 +667,10 @@ pub(super) fn list_tagged(call: &mut Call<'_>) -> Answer {
     Ok(tagged
         .into_iter()
         .filter(|(_, build)| owner.is_none_or(|owner| build.owner == owner))
-        .filter(|(_, build)| prefix.is_none_or(|prefix| build.name.to_lowercase().starts_with(&prefix.to_lowercase())))
+        .filter(|(_, build)| {
+            prefix
+                .is_none_or(|prefix| build.name.to_lowercase().starts_with(&prefix.to_lowercase()))
+        })
         .map(|(tagging, build)| answers::tagged_build(call.engine, tagging, build))
         .collect())
 }
@@ -631,7 +702,10 @@ pub(super) fn list_tagged_rpms(call: &mut Call<'_>) -> Answer {
         .store
         .rpms
         .all()
-        .filter(|rpm| ids.contains(&rpm.build) && arches.as_ref().is_none_or(|arches| arches.contains(&rpm.arch)))
+        .filter(|rpm| {
+            ids.contains(&rpm.build)
+                && arches.as_ref().is_none_or(|arches| arches.contains(&rpm.arch))
+        })
         .map(|rpm| answers::rpm(call.engine, rpm))
         .collect();
     let builds: Vec<Value> = tagged
@@ -645,7 +719,9 @@ pub(super) fn list_tagged_rpms(call: &mut Call<'_>) -> Answer {
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
-        Value::Array(values) => Some(values.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        Value::Array(values) => {
+            Some(values.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        }
         _ => None,
     }
 }
@@ -687,9 +763,16 @@ impl Call<'_> {
     fn find_rpm(&self, info: &Value) -> Result<Option<&Rpm>, Fault> {
         let store = &self.engine.store;
         let by_nvra = |name: &str, version: &str, release: &str, arch: &str| {
-            store.builds.all().rev().filter(|build| build.version == version && build.release == release).find_map(
-                |build| store.rpms.find(|rpm| rpm.build == build.id && rpm.name == name && rpm.arch == arch),
-            )
+            store
+                .builds
+                .all()
+                .rev()
+                .filter(|build| build.version == version && build.release == release)
+                .find_map(|build| {
+                    store
+                        .rpms
+                        .find(|rpm| rpm.build == build.id && rpm.name == name && rpm.arch == arch)
+                })
         };
         match info {
             Value::Number(id) => Ok(id.as_i64().and_then(|id| store.rpms.get(id))),
@@ -701,8 +784,12 @@ impl Call<'_> {
                     Some((name, version, release, arch))
                 });
                 match parts {
-                    Some((name, version, release, arch)) => Ok(by_nvra(name, version, release, arch)),
-                    None => Err(Fault::generic(format!("Invalid type for rpminfo: {}", repr(info)))),
+                    Some((name, version, release, arch)) => {
+                        Ok(by_nvra(name, version, release, arch))
+                    }
+                    None => {
+                        Err(Fault::generic(format!("Invalid type for rpminfo: {}", repr(info))))
+                    }
                 }
             }
             Value::Object(members) => {
@@ -715,7 +802,12 @@ impl Call<'_> {
                         .and_then(Value::as_str)
                         .ok_or_else(|| Fault::new(1, format!("<class 'KeyError'>: '{name}'")))
                 };
-                Ok(by_nvra(member("name")?, member("version")?, member("release")?, member("arch")?))
+                Ok(by_nvra(
+                    member("name")?,
+                    member("version")?,
+                    member("release")?,
+                    member("arch")?,
+                ))
             }
             other => Err(wrong_type(other, "dict")),
         }
@@ -726,7 +818,9 @@ pub(super) fn get_rpm(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("rpminfo");
     match call.find_rpm(info)? {
         Some(rpm) => Ok(answers::rpm(call.engine, rpm)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("No such rpm: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("No such rpm: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -818,8 +912,11 @@ pub(super) fn rpm_headers(call: &mut Call<'_>) -> Answer {
     let Some(contents) = answers::contents_of(call.engine, rpm) else { return Ok(json!({})) };
     let arches = content::arch_headers(&call.engine.world, &contents.name);
     let is_source = contents.arch == "src";
-    let requires: Vec<(String, i64, String)> =
-        dependencies(&contents).into_iter().find(|(kind, _)| *kind == 0).map(|(_, list)| list).unwrap_or_default();
+    let requires: Vec<(String, i64, String)> = dependencies(&contents)
+        .into_iter()
+        .find(|(kind, _)| *kind == 0)
+        .map(|(_, list)| list)
+        .unwrap_or_default();
     let mut known: BTreeMap<&str, Value> = BTreeMap::new();
     known.insert("NAME", json!(contents.name));
     known.insert("VERSION", json!(contents.version));
@@ -831,7 +928,8 @@ pub(super) fn rpm_headers(call: &mut Call<'_>) -> Answer {
     known.insert("SIZE", json!(crate::buildroot::file_size(&contents)));
     known.insert("SOURCERPM", json!(contents.source_rpm));
     known.insert("BUILDARCHS", json!(if is_source { arches.build_archs } else { Vec::new() }));
-    known.insert("EXCLUSIVEARCH", json!(if is_source { arches.exclusive_arch } else { Vec::new() }));
+    known
+        .insert("EXCLUSIVEARCH", json!(if is_source { arches.exclusive_arch } else { Vec::new() }));
     known.insert("EXCLUDEARCH", json!(if is_source { arches.exclude_arch } else { Vec::new() }));
     known.insert("REQUIRENAME", requires.iter().map(|(name, _, _)| json!(name)).collect());
     known.insert("REQUIREFLAGS", requires.iter().map(|(_, flags, _)| json!(flags)).collect());
@@ -918,7 +1016,9 @@ pub(super) fn list_hosts(call: &mut Call<'_>) -> Answer {
         .all()
         .filter(|host| {
             arches.as_ref().is_none_or(|arches| {
-                host.arches.split_whitespace().any(|arch| arches.iter().any(|wanted| wanted == arch))
+                host.arches
+                    .split_whitespace()
+                    .any(|arch| arches.iter().any(|wanted| wanted == arch))
             }) && channel.is_none_or(|channel| host.channels.contains(&channel))
                 && ready.is_none_or(|ready| host.ready == ready)
                 && enabled.is_none_or(|enabled| host.enabled == enabled)
@@ -932,11 +1032,10 @@ pub(super) fn list_hosts(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn get_host(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("hostInfo");
-    let host = call
-        .engine
-        .store
-        .hosts
-        .find(|host| info.as_i64() == Some(host.id) || info.as_str() == Some(host.name.as_str()));
+    let host =
+        call.engine.store.hosts.find(|host| {
+            info.as_i64() == Some(host.id) || info.as_str() == Some(host.name.as_str())
+        });
     match host {
         Some(host) => {
             let mut answer = answers::host(call.engine, host);
@@ -945,7 +1044,9 @@ pub(super) fn get_host(call: &mut Call<'_>) -> Answer {
             }
             Ok(answer)
         }
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("Invalid hostInfo: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("Invalid hostInfo: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -956,14 +1057,14 @@ fn channel_struct(channel: &crate::rows::Channel) -> Value {
 
 pub(super) fn get_channel(call: &mut Call<'_>) -> Answer {
     let info = call.arguments.get("channelInfo");
-    let channel = call
-        .engine
-        .store
-        .channels
-        .find(|channel| info.as_i64() == Some(channel.id) || info.as_str() == Some(channel.name.as_str()));
+    let channel = call.engine.store.channels.find(|channel| {
+        info.as_i64() == Some(channel.id) || info.as_str() == Some(channel.name.as_str())
+    });
     match channel {
         Some(channel) => Ok(channel_struct(channel)),
-        None if call.arguments.truth("strict") => Err(Fault::generic(format!("Invalid channel: {}", repr(info)))),
+        None if call.arguments.truth("strict") => {
+            Err(Fault::generic(format!("Invalid channel: {}", repr(info))))
+        }
         None => Ok(Value::Null),
     }
 }
@@ -992,7 +1093,9 @@ pub(super) fn query_history(call: &mut Call<'_>) -> Answer {
     let engine = &call.engine;
     let mut rows: Vec<Value> = Vec::new();
     for row in engine.store.taggings.all().filter(|row| tag.is_none_or(|tag| row.tag == tag)) {
-        let Some(build) = engine.store.builds.get(row.build).filter(|build| build.state == build_state::COMPLETE) else {
+        let Some(build) =
+            engine.store.builds.get(row.build).filter(|build| build.state == build_state::COMPLETE)
+        else {
             continue;
         };
         if package.is_some_and(|package| build.package != package) {

@@ -36,7 +36,11 @@ fn invalid() -> Fault {
 
 impl Engine {
     /// The session that a request belongs to, after all checks. `None`: it came without one.
-    pub(super) fn find_session(&mut self, credentials: &Credentials, method: &str) -> Result<Option<Session>, Fault> {
+    pub(super) fn find_session(
+        &mut self,
+        credentials: &Credentials,
+        method: &str,
+    ) -> Result<Option<Session>, Fault> {
         let Some((id, key)) = &credentials.session else { return Ok(None) };
         let session = self
             .store
@@ -55,7 +59,8 @@ impl Engine {
                 return Err(Fault::new(1008, format!("{last} > {callnum} (session {id})")));
             }
             if last == callnum && !REPEATABLE.contains(&method) {
-                let text = format!("unable to retry call {callnum} (method {method}) for session {id}");
+                let text =
+                    format!("unable to retry call {callnum} (method {method}) for session {id}");
                 return Err(Fault::new(1009, text));
             }
         }
@@ -83,7 +88,10 @@ impl Engine {
         let signature = if method == "login" {
             Signature { python: "login", parameters: "user password opts? renew? exclusive?" }
         } else {
-            Signature { python: "sslLogin", parameters: "proxyuser? proxyauthtype? renew? exclusive?" }
+            Signature {
+                python: "sslLogin",
+                parameters: "proxyuser? proxyauthtype? renew? exclusive?",
+            }
         };
         let arguments = Arguments::bind(signature, params)?;
         let renew = arguments.truth("renew");
@@ -149,8 +157,13 @@ impl Engine {
 
     /// Closed sessions are only kept for a while.
     fn forget_old_sessions(&mut self) {
-        let closed: Vec<i64> =
-            self.store.sessions.all().filter(|session| session.closed).map(|session| session.id).collect();
+        let closed: Vec<i64> = self
+            .store
+            .sessions
+            .all()
+            .filter(|session| session.closed)
+            .map(|session| session.id)
+            .collect();
         for id in closed.iter().take(closed.len().saturating_sub(100)) {
             self.store.sessions.remove(*id);
         }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::Call;
 use super::answers::{self, extended};
 use super::arguments::{Answer, Fault, repr, truth, wrong_type};
-use super::Call;
 use crate::rows::{Outcome, Task};
 
 impl Call<'_> {
@@ -138,7 +138,8 @@ pub(super) fn list_tasks(call: &mut Call<'_>) -> Answer {
                 && created_after.is_none_or(|ts| task.create_ts > ts)
                 && created_before.is_none_or(|ts| task.create_ts < ts)
                 && completed_after.is_none_or(|ts| task.completion_ts.is_some_and(|done| done > ts))
-                && completed_before.is_none_or(|ts| task.completion_ts.is_some_and(|done| done < ts))
+                && completed_before
+                    .is_none_or(|ts| task.completion_ts.is_some_and(|done| done < ts))
         })
         .collect();
     if query.get("countOnly").is_some_and(truth) {
@@ -165,7 +166,9 @@ pub(super) fn list_tasks(call: &mut Call<'_>) -> Answer {
             answer["result"] = match &task.result {
                 None => Value::Null,
                 Some(Outcome::Closed(value)) => json!([value]),
-                Some(Outcome::Failed(code, text)) => json!({"faultCode": code, "faultString": text}),
+                Some(Outcome::Failed(code, text)) => {
+                    json!({"faultCode": code, "faultString": text})
+                }
             };
         }
         answer
@@ -200,16 +203,24 @@ pub(super) fn list_output(call: &mut Call<'_>) -> Answer {
 pub(super) fn download_output(call: &mut Call<'_>) -> Answer {
     let id = call.arguments.integer("taskID")?;
     let name = call.arguments.text("fileName")?;
-    let Some(task) = call.engine.store.tasks.get(id).filter(|task| task.notes.files.contains_key(name)) else {
+    let Some(task) =
+        call.engine.store.tasks.get(id).filter(|task| task.notes.files.contains_key(name))
+    else {
         return Err(Fault::generic(format!("no file \"{name}\" output by task {id}")));
     };
-    let path = call.engine.topdir.join("work").join(crate::builders::work_directory(task.id)).join(name);
+    let path =
+        call.engine.topdir.join("work").join(crate::builders::work_directory(task.id)).join(name);
     let bytes = std::fs::read(path).unwrap_or_default();
     let offset = call.arguments.get("offset").as_i64().unwrap_or(0);
-    let start = if offset < 0 { bytes.len().saturating_sub(offset.unsigned_abs() as usize) } else { offset as usize };
+    let start = if offset < 0 {
+        bytes.len().saturating_sub(offset.unsigned_abs() as usize)
+    } else {
+        offset as usize
+    };
     let start = start.min(bytes.len());
     let size = call.arguments.get("size").as_i64().unwrap_or(-1);
-    let end = if size < 0 { bytes.len() } else { bytes.len().min(start.saturating_add(size as usize)) };
+    let end =
+        if size < 0 { bytes.len() } else { bytes.len().min(start.saturating_add(size as usize)) };
     Ok(json!(base64(&bytes[start..end])))
 }
 
@@ -221,7 +232,8 @@ fn base64(bytes: &[u8]) -> String {
         if index > 0 && index % 19 == 0 {
             text.push('\n');
         }
-        let number = chunk.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let number = chunk.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for place in 0..4 {
             if place <= chunk.len() {
                 text.push(char::from(LETTERS[(number >> (18 - 6 * place) & 63) as usize]));

@@ -1,7 +1,7 @@
 //! A real browser: headless Chromium, driven by chromedriver over the WebDriver protocol (W3C), which is JSON over HTTP.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
