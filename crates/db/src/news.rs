@@ -110,7 +110,7 @@ pub async fn changes_before_build(
              LEFT JOIN dependency AS prev ON prev.id = change.prev_dep_id
              LEFT JOIN dependency AS curr ON curr.id = change.curr_dep_id
             WHERE change.build_id = $1
-            ORDER BY change.distance NULLS LAST, 1 COLLATE "C""#,
+            ORDER BY change.distance NULLS LAST, coalesce(curr.name, prev.name) COLLATE "C""#,
     )
     .bind(build_id)
     .fetch_all(pool)

@@ -240,6 +240,17 @@ async fn deeds_are_recorded_and_only_services_act_for_nobody() {
         all.iter().map(|entry| entry.message.as_str()).collect::<Vec<_>>(),
         ["merged", "tracked rnv"]
     );
+    let both = [("one".to_owned(), 1), ("two".to_owned(), 1)];
+    entities::log_all(&mut connection, Some(me.id), Environment::Frontend, &both).await.unwrap();
+    let newest = entities::log_entries(&mut connection, None, 2).await.unwrap();
+    assert_eq!(
+        newest.iter().map(|entry| entry.message.as_str()).collect::<Vec<_>>(),
+        ["two", "one"]
+    );
+    sqlx::query("DELETE FROM log_entry WHERE environment = 'frontend'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     let of_package = entities::log_entries(&mut connection, Some(1), 10).await.unwrap();
     assert_eq!(of_package.len(), 1);
     assert_eq!(

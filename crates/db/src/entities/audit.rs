@@ -58,6 +58,29 @@ pub async fn log(
     Ok(())
 }
 
+/// Records things that were done at once to several base packages, given as messages with their base packages.
+///
+/// # Errors
+/// As [`log`].
+pub async fn log_all(
+    executor: impl PgExecutor<'_>,
+    user_id: Option<i32>,
+    environment: Environment,
+    entries: &[(String, i32)],
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO log_entry (user_id, environment, message, base_id)
+         SELECT $1, $2, message, base_id FROM unnest($3::text[], $4::integer[]) AS entry(message, base_id)",
+    )
+    .bind(user_id)
+    .bind(environment)
+    .bind(entries.iter().map(|(message, _)| message.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|(_, base_id)| *base_id).collect::<Vec<_>>())
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// The newest entries, newest first; of one base package, or of all.
 ///
 /// # Errors

@@ -40,51 +40,51 @@ pub struct Collection {
     pub poll_untracked: bool,
 }
 
-/// What a new collection is made of; the rest has defaults.
-#[derive(Debug, Clone)]
-pub struct NewCollection<'a> {
+/// A collection that is to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCollection {
     /// See [`Collection::name`].
-    pub name: &'a str,
+    pub name: String,
     /// See [`Collection::display_name`].
-    pub display_name: &'a str,
+    pub display_name: String,
     /// See [`Collection::order`].
     pub order: i32,
     /// See [`Collection::secondary_mode`].
     pub secondary_mode: bool,
     /// See [`Collection::target`].
-    pub target: &'a str,
+    pub target: String,
     /// See [`Collection::dest_tag`].
-    pub dest_tag: &'a str,
+    pub dest_tag: String,
     /// See [`Collection::build_tag`].
-    pub build_tag: &'a str,
+    pub build_tag: String,
     /// See [`Collection::bugzilla_product`].
-    pub bugzilla_product: Option<&'a str>,
+    pub bugzilla_product: Option<String>,
     /// See [`Collection::bugzilla_version`].
-    pub bugzilla_version: Option<&'a str>,
+    pub bugzilla_version: Option<String>,
     /// See [`Collection::priority_coefficient`].
     pub priority_coefficient: f64,
     /// See [`Collection::build_group`].
-    pub build_group: &'a str,
+    pub build_group: String,
     /// See [`Collection::poll_untracked`].
     pub poll_untracked: bool,
 }
 
-impl<'a> NewCollection<'a> {
+impl NewCollection {
     /// A collection of this name with the defaults of `create-collection`; the destination tag is the build tag.
     #[must_use]
-    pub fn new(name: &'a str, display_name: &'a str, target: &'a str, build_tag: &'a str) -> Self {
+    pub fn new(name: &str, display_name: &str, target: &str, build_tag: &str) -> Self {
         Self {
-            name,
-            display_name,
+            name: name.to_owned(),
+            display_name: display_name.to_owned(),
             order: 100,
             secondary_mode: false,
-            target,
-            dest_tag: build_tag,
-            build_tag,
+            target: target.to_owned(),
+            dest_tag: build_tag.to_owned(),
+            build_tag: build_tag.to_owned(),
             bugzilla_product: None,
             bugzilla_version: None,
             priority_coefficient: 1.0,
-            build_group: "build",
+            build_group: "build".to_owned(),
             poll_untracked: true,
         }
     }
@@ -137,7 +137,7 @@ pub async fn collection_by_name(
 /// When the database cannot be changed.
 pub async fn create_collection(
     executor: impl PgExecutor<'_>,
-    new: &NewCollection<'_>,
+    new: &NewCollection,
 ) -> Result<Option<i32>> {
     Ok(sqlx::query_scalar(
         "INSERT INTO collection (name, display_name, \"order\", secondary_mode, target, dest_tag, build_tag,
@@ -145,17 +145,17 @@ pub async fn create_collection(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (name) DO NOTHING RETURNING id",
     )
-    .bind(new.name)
-    .bind(new.display_name)
+    .bind(&new.name)
+    .bind(&new.display_name)
     .bind(new.order)
     .bind(new.secondary_mode)
-    .bind(new.target)
-    .bind(new.dest_tag)
-    .bind(new.build_tag)
-    .bind(new.bugzilla_product)
-    .bind(new.bugzilla_version)
+    .bind(&new.target)
+    .bind(&new.dest_tag)
+    .bind(&new.build_tag)
+    .bind(&new.bugzilla_product)
+    .bind(&new.bugzilla_version)
     .bind(new.priority_coefficient)
-    .bind(new.build_group)
+    .bind(&new.build_group)
     .bind(new.poll_untracked)
     .fetch_optional(executor)
     .await?)

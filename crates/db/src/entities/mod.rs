@@ -13,7 +13,7 @@ mod package;
 mod resolution;
 mod user;
 
-pub use audit::{Environment, LogEntry, log, log_entries};
+pub use audit::{Environment, LogEntry, log, log_all, log_entries};
 pub use build::{Build, KojiTask, build, build_by_task, builds_of, dependencies_of, tasks_of};
 pub use collection::{
     Collection, CollectionGroup, NewCollection, collection, collection_by_name, collection_groups,
