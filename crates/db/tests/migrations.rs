@@ -195,3 +195,33 @@ async fn a_database_of_the_original_software_is_taken_over_unchanged() {
     execute(&mut connection, "SELECT update_last_build(id) FROM package").await;
     assert_eq!(digests(&mut connection, &columns).await, before);
 }
+
+#[tokio::test]
+async fn a_collection_knows_when_its_newest_repo_was_seen() {
+    let (_database, mut connection) = baseline().await;
+    execute(
+        &mut connection,
+        "INSERT INTO collection (name, display_name, target, dest_tag, build_tag, latest_repo_id, latest_repo_resolved)
+            VALUES ('f40', 'Fedora 40', 't', 'd', 'b', 7, true)",
+    )
+    .await;
+    schema::upgrade(&mut connection, None).await.unwrap();
+    let seen =
+        "SELECT coalesce((latest_repo_seen BETWEEN timezone('UTC', now()) - interval '1 hour'
+                    AND timezone('UTC', clock_timestamp()))::text, 'unknown') FROM collection";
+    assert_eq!(names(&mut connection, seen).await, ["unknown"]);
+    execute(
+        &mut connection,
+        "UPDATE collection SET latest_repo_id = 7, latest_repo_resolved = false",
+    )
+    .await;
+    assert_eq!(names(&mut connection, seen).await, ["unknown"], "the same repo as before");
+    execute(&mut connection, "UPDATE collection SET latest_repo_id = 8").await;
+    assert_eq!(names(&mut connection, seen).await, ["true"]);
+    execute(
+        &mut connection,
+        "UPDATE collection SET latest_repo_id = NULL, latest_repo_resolved = NULL",
+    )
+    .await;
+    assert_eq!(names(&mut connection, seen).await, ["unknown"]);
+}

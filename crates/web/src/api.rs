@@ -74,12 +74,8 @@ fn json(content: &impl Serialize) -> Result<Response, Error> {
 async fn packages(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {
     let selection = site.selection(&ask).await?;
     let collections = selection.named.then(|| selection.ids());
-    let names: Vec<String> = ask
-        .pairs
-        .iter()
-        .filter(|(key, _)| key == "name")
-        .map(|(_, value)| value.replace('\0', "\u{fffd}"))
-        .collect();
+    let names: Vec<String> =
+        ask.pairs.iter().filter(|(key, _)| key == "name").map(|(_, value)| value.clone()).collect();
     let names = (!names.is_empty()).then_some(names);
     let rows = db::api_packages(&site.pool, collections.as_deref(), names.as_deref()).await?;
     json(&rows.iter().map(Package::new).collect::<Vec<_>>())

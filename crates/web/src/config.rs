@@ -99,7 +99,7 @@ impl From<&Config> for WebConfig {
                 .iter()
                 .map(|link| Link { name: link.name.clone(), url: link.url.clone() })
                 .collect(),
-            priorities: config.priorities.clone(),
+            priorities: config.priorities,
         }
     }
 }

@@ -44,9 +44,9 @@ const USUAL_WEIGHT: f64 = 4.0;
 pub(crate) fn judge(count: &CulpritCount, distance: Option<i32>) -> Judgement {
     let (packages, broke) = (count.packages as f64, count.broke as f64);
     let share = (broke + USUAL_SHARE * USUAL_WEIGHT) / (packages + USUAL_WEIGHT);
-    let likelihood = if broke >= 2.0 && broke / packages >= 0.3 {
+    let likelihood = if broke >= 2.0 && broke / packages >= 0.5 {
         Likelihood::VeryLikely
-    } else if packages >= 5.0 && broke / packages < 0.1 {
+    } else if packages >= 3.0 && broke < 2.0 && broke / packages < 0.1 {
         Likelihood::Unlikely
     } else {
         Likelihood::Possible
@@ -87,6 +87,8 @@ mod tests {
         assert_eq!(judge(&count(2, 3), None).likelihood, Likelihood::VeryLikely);
         assert_eq!(judge(&count(0, 0), Some(1)).likelihood, Likelihood::Possible);
         assert_eq!(judge(&count(1, 2), Some(1)).likelihood, Likelihood::Possible);
+        // A compiler breaks few of those that use it.
+        assert_eq!(judge(&count(2, 57), Some(1)).likelihood, Likelihood::Possible);
         assert_eq!(judge(&count(1, 40), Some(1)).likelihood, Likelihood::Unlikely);
         assert_eq!(judge(&count(0, 12), Some(1)).likelihood, Likelihood::Unlikely);
     }

@@ -80,7 +80,15 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let (mut parts, body) = request.into_parts();
     let Ok(ask) = Ask::from_request_parts(&mut parts, &()).await;
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = if ask.is_impossible() {
+        Error::bad_request(
+            "This address cannot mean anything",
+            "It has a character in it that no name has. Go on from the front page.",
+        )
+        .into_response()
+    } else {
+        next.run(Request::from_parts(parts, body)).await
+    };
     if let Some(Failed(error)) = response.extensions_mut().remove::<Failed>() {
         response = failure(&site, &ask, &error).await;
     }

@@ -94,9 +94,14 @@ impl Mark {
         Self { class: class(state), shape: state.word(), word: state.word() }
     }
 
-    /// A build is running; stands beside a state.
+    /// A build is running.
     pub(crate) fn running() -> Self {
-        Self { class: "too running", shape: "running", word: "running" }
+        Self { class: "running", shape: "running", word: "running" }
+    }
+
+    /// A build is running, beside a state.
+    pub(crate) fn running_too() -> Self {
+        Self { class: "too running", ..Self::running() }
     }
 
     /// The outcome of a build.

@@ -63,6 +63,12 @@ impl Ask {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the request holds the one character that PostgreSQL cannot hold.
+    pub(crate) fn is_impossible(&self) -> bool {
+        self.path.contains("%00")
+            || self.pairs.iter().any(|(key, value)| key.contains('\0') || value.contains('\0'))
+    }
+
     /// Whether a parameter is set to something that means yes.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| matches!(value, "1" | "true" | "True" | "on" | "yes"))

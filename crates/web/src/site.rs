@@ -107,8 +107,10 @@ pub(crate) struct Fresh {
 
 /// How a page selects its tabs.
 pub(crate) enum Tabs<'a> {
-    /// No tabs.
+    /// No tabs, on a page about collections.
     None,
+    /// No tabs, on a page that is not about collections: their warnings stay away.
+    Elsewhere,
     /// The same page for each collection: the query with `collection` replaced. The label of a tab for all of them,
     /// if there is one.
     SamePage { all: Option<&'a str> },
@@ -190,7 +192,7 @@ impl Site {
                 .filter(|(id, _)| *id == collection.id)
                 .map(|(_, problem)| problem.clone())
                 .collect();
-            if collection.latest_repo_resolved == Some(false) {
+            if collection.latest_repo_resolved == Some(false) && !matches!(tabs, Tabs::Elsewhere) {
                 frame.notices.push(Notice {
                     lead: "The base buildroot is not installable.".to_owned(),
                     pieces: vec![(
@@ -210,7 +212,7 @@ impl Site {
         };
         let running = sum(&mut running.into_iter());
         let waiting = sum(&mut waiting.into_iter());
-        frame.fresh = Some(freshness(&selection.chosen, running, waiting));
+        frame.fresh = Some(freshness(&frame.clock, &selection.chosen, running, waiting));
         frame.tabs = self.tabs(ask, selection, &tabs);
         frame.tabs_label = match tabs {
             Tabs::Package { name, .. } => format!("{name} in other collections"),
@@ -226,7 +228,7 @@ impl Site {
 
     fn tabs(&self, ask: &Ask, selection: &Selection, tabs: &Tabs<'_>) -> Vec<Tab> {
         match tabs {
-            Tabs::None => Vec::new(),
+            Tabs::None | Tabs::Elsewhere => Vec::new(),
             Tabs::SamePage { all } => {
                 let here = |query: String| format!("{}{query}", self.addresses.to(&ask.path));
                 let one = (selection.chosen.len() == 1).then(|| selection.chosen.first()).flatten();
@@ -354,31 +356,55 @@ fn linked(text: &str) -> Vec<(String, bool)> {
     pieces
 }
 
+/// A newest repo that was seen longer ago than this makes a page stale.
+const STALE_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+
 /// The line that says how fresh what is shown is.
-fn freshness(chosen: &[CollectionRow], running: i64, waiting: i64) -> Fresh {
+fn freshness(clock: &Clock, chosen: &[CollectionRow], running: i64, waiting: i64) -> Fresh {
     let queue =
         format!("{} running, {} waiting", text::plural(running, "build"), text::count(waiting));
-    let repos: Vec<String> = match chosen {
-        [] => vec!["no collection yet".to_owned()],
-        [one] => vec![match one.latest_repo_id {
-            Some(repo) => format!("Koji repo {repo}"),
-            None => "no Koji repo was looked at yet".to_owned(),
-        }],
-        several => vec![
-            several
+    let mut parts = Vec::new();
+    let mut stale = false;
+    let mut lead = "Newest:";
+    match chosen {
+        [] => parts.push("no collection yet".to_owned()),
+        [one] => match (one.latest_repo_id, one.latest_repo_seen) {
+            (Some(repo), Some(seen)) => {
+                stale = clock.now - seen > STALE_AFTER;
+                lead = if stale { "Stale." } else { "Fresh:" };
+                parts.push(if stale {
+                    format!(
+                        "No Koji repo is newer than {repo}, seen first on {}, {} ago; what you see is right as of \
+                         then.",
+                        clock.long(seen),
+                        clock.age(seen)
+                    )
+                } else {
+                    format!("Koji repo {repo}, seen first {}, {} ago", seen.format("%H:%M"), clock.age(seen))
+                });
+            }
+            (Some(repo), None) => parts.push(format!("Koji repo {repo}")),
+            (None, _) => parts.push("no Koji repo was looked at yet".to_owned()),
+        },
+        several => {
+            lead = "Koji repos:";
+            let repos: Vec<String> = several
                 .iter()
                 .filter_map(|one| {
                     one.latest_repo_id.map(|repo| format!("{} {repo}", one.display_name))
                 })
-                .collect::<Vec<_>>()
-                .join(", "),
-        ],
-    };
-    Fresh {
-        stale: false,
-        lead: if chosen.len() > 1 { "Koji repos:" } else { "Newest:" },
-        parts: repos.into_iter().filter(|part| !part.is_empty()).chain([queue]).collect(),
+                .collect();
+            // Of many collections nobody reads the numbers; the page of collections has them.
+            parts.push(if repos.len() <= 5 {
+                repos.join(", ")
+            } else {
+                text::plural(several.len() as i64, "collection")
+            });
+        }
     }
+    parts.retain(|part| !part.is_empty());
+    parts.push(queue);
+    Fresh { stale, lead, parts }
 }
 
 #[cfg(test)]

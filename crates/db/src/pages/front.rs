@@ -136,7 +136,7 @@ pub async fn turned(
                    AND f.started > other.started
                  ORDER BY f.started LIMIT 1
              ) first ON first.started >= $3
-             WHERE b.started >= $3 AND p.collection_id = ANY($1)
+             WHERE b.started >= $3 AND b.last_complete AND p.collection_id = ANY($1)
                AND p.tracked AND NOT p.blocked AND p.resolved IS NOT FALSE
                AND b.state = CASE WHEN $2 THEN 3 ELSE 5 END
          ), found AS (

@@ -113,6 +113,10 @@ pub struct BuildOutcome {
     pub real: bool,
     /// Whether its dependencies are known.
     pub deps_resolved: Option<bool>,
+    /// Version, known once the build is complete.
+    pub version: Option<String>,
+    /// Release, likewise.
+    pub release: Option<String>,
 }
 
 /// The turn of a package: the last build before the present run of equal outcomes, and the first
@@ -144,7 +148,7 @@ pub async fn trouble(db: impl Database<'_>, package: i32) -> crate::Result<Troub
              ORDER BY b.started LIMIT 1
          )
          SELECT b.id, b.task_id, b.state, b.started AT TIME ZONE 'UTC' AS started, b.repo_id,
-                b.real, b.deps_resolved
+                b.real, b.deps_resolved, b.version, b.release
          FROM (SELECT 1 AS position, id FROM before UNION ALL SELECT 2, id FROM first
                UNION ALL SELECT 3, id FROM last) wanted
          JOIN build b ON b.id = wanted.id ORDER BY wanted.position",

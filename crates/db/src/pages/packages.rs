@@ -181,9 +181,8 @@ pub async fn package_list(
     limit: i64,
     offset: i64,
 ) -> crate::Result<Vec<ListedPackage>> {
-    let needs_build = order.iter().any(|order| {
-        matches!(order.key, OrderKey::TaskId | OrderKey::Started | OrderKey::CurrentPriority)
-    });
+    let needs_build = order.iter().any(|order| order.key == OrderKey::TaskId);
+    let needs_collection = order.iter().any(|order| order.key == OrderKey::CurrentPriority);
     let mut sql = QueryBuilder::new("WITH listed AS (SELECT p.id, row_number() OVER (ORDER BY ");
     for order in order {
         push_order(&mut sql, order, time);
@@ -191,9 +190,10 @@ pub async fn package_list(
     }
     sql.push(r#"p.name COLLATE "C") AS position FROM package p"#);
     if needs_build {
-        sql.push(
-            " JOIN collection c ON c.id = p.collection_id LEFT JOIN build l ON l.id = p.last_build_id",
-        );
+        sql.push(" LEFT JOIN build l ON l.id = p.last_build_id");
+    }
+    if needs_collection {
+        sql.push(" JOIN collection c ON c.id = p.collection_id");
     }
     push_scope(&mut sql, &[collection], set, untracked, filter);
     sql.push(" ORDER BY position LIMIT ");
@@ -272,7 +272,7 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoeff
             sql.push(format!("l.task_id {up}"));
         }
         OrderKey::Started => {
-            sql.push(format!("l.started {up}"));
+            sql.push(format!("p.last_build_started {up}"));
         }
         OrderKey::CurrentPriority => {
             sql.push(
@@ -285,7 +285,7 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoeff
             sql.push_bind(a);
             sql.push(
                 " * log(greatest(1e-6::float8, extract(epoch FROM now() AT TIME ZONE 'UTC'
-                    - l.started)::float8 / 3600)) + ",
+                    - p.last_build_started)::float8 / 3600)) + ",
             );
             sql.push_bind(b);
             sql.push(format!(")) END {down} NULLS LAST"));

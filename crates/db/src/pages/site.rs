@@ -1,5 +1,7 @@
 //! What every page shows around its content: collections, notices, how busy Koschei is.
 
+use chrono::{DateTime, Utc};
+
 use super::Database;
 
 /// A collection, as pages need it.
@@ -29,6 +31,8 @@ pub struct CollectionRow {
     pub build_group: String,
     /// Newest Koji repo that was looked at.
     pub latest_repo_id: Option<i32>,
+    /// When it was first seen; `None` when that is not known.
+    pub latest_repo_seen: Option<DateTime<Utc>>,
     /// Whether the build group can be installed from it.
     pub latest_repo_resolved: Option<bool>,
     /// Whether real builds of untracked packages are registered.
@@ -40,7 +44,8 @@ pub async fn collections(db: impl Database<'_>) -> crate::Result<Vec<CollectionR
     sqlx::query_as(
         r#"SELECT id, name, display_name, secondary_mode, target, dest_tag, build_tag,
                   bugzilla_product, bugzilla_version, priority_coefficient, build_group,
-                  latest_repo_id, latest_repo_resolved, poll_untracked
+                  latest_repo_id, latest_repo_seen AT TIME ZONE 'UTC' AS latest_repo_seen,
+                  latest_repo_resolved, poll_untracked
            FROM collection ORDER BY "order" DESC, name DESC"#,
     )
     .fetch_all(db)

@@ -52,6 +52,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "packages know when their last build was started",
         sql: include_str!("../../schema/migrations/0007_last_build_started.sql"),
     },
+    Migration {
+        number: 8,
+        name: "what pages look up",
+        sql: include_str!("../../schema/migrations/0008_pages.sql"),
+    },
 ];
 
 #[cfg(test)]

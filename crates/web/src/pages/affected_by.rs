@@ -52,9 +52,6 @@ fn end(ask: &Ask, number: u8) -> Result<(i32, String, String), Error> {
     let epoch = value("epoch")?;
     let epoch = epoch.trim().parse().map_err(|_| wrong(&format!("The parameter epoch{number}")))?;
     let (version, release) = (value("version")?, value("release")?);
-    if version.contains('\0') || release.contains('\0') {
-        return Err(wrong("A version"));
-    }
     Ok((epoch, version, release))
 }
 
@@ -70,9 +67,6 @@ pub(crate) async fn affected_by(
     let [collection] = selection.chosen.as_slice() else {
         return Err(wrong("The collection"));
     };
-    if name.contains('\0') {
-        return Err(wrong("The dependency"));
-    }
     let collection = collection.clone();
     let (mut frame, (affected, total)) = tokio::try_join!(
         site.frame(

@@ -184,7 +184,7 @@ pub(crate) async fn broken(State(site): State<SharedSite>, ask: Ask) -> Result<R
         causes.retain(|cause| cause.cause.slug() == kind);
     }
     if newest {
-        causes.sort_by(|one, other| other.began.cmp(&one.began));
+        causes.sort_by_key(|cause| std::cmp::Reverse(cause.began));
     }
     let pages = u32::try_from(causes.len().div_ceil(PER_PAGE).max(1)).unwrap_or(u32::MAX);
     if page > pages {

@@ -29,7 +29,7 @@ struct Groups<'a> {
 pub(crate) async fn groups(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {
     let selection = site.selection(&ask).await?;
     let (mut frame, groups) = tokio::try_join!(
-        site.frame(&ask, &selection, Section::Groups, "Groups".to_owned(), Tabs::None),
+        site.frame(&ask, &selection, Section::Groups, "Groups".to_owned(), Tabs::Elsewhere),
         async { Ok(db::groups(&site.pool).await?) },
     )?;
     frame.live = None;

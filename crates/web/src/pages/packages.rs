@@ -418,10 +418,10 @@ fn heading(
     key: &OrderKey,
     class: &'static str,
 ) -> Heading {
-    // Only the first key that people can see as a column counts as the order of the table.
+    // Only the first key counts as the order of the table; that running ones stand above the rest does not.
     let current = orders
         .iter()
-        .find(|order| !matches!(order.key, OrderKey::Running | OrderKey::Failing))
+        .find(|order| order.key != OrderKey::Running)
         .filter(|order| order.key == *key);
     let reversed = current.map(|order| order.reversed);
     let next = match reversed {

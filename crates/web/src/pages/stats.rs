@@ -45,7 +45,7 @@ pub(crate) async fn stats(State(site): State<SharedSite>, ask: Ask) -> Result<Re
     let selection = site.selection(&Ask { pairs: Vec::new(), ..ask.clone() }).await?;
     let offset = i64::from(page - 1) * PER_PAGE;
     let (mut frame, totals, rows, count) = tokio::try_join!(
-        site.frame(&ask, &selection, Section::Stats, "Statistics".to_owned(), Tabs::None),
+        site.frame(&ask, &selection, Section::Stats, "Statistics".to_owned(), Tabs::Elsewhere),
         async { Ok(db::totals(&site.pool).await?) },
         async { Ok(db::resource_use(&site.pool, PER_PAGE, offset).await?) },
         async { Ok(db::resource_use_count(&site.pool).await?) },

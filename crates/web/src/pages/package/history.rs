@@ -1,0 +1,199 @@
+//! The time line: builds and changes of resolution, newest first.
+
+use chrono::{DateTime, Utc};
+use koschei_core::states::{BuildState, PackageState};
+use koschei_db::pages::{ChangeRow, HistoryBuild, HistoryResolution, TaskRow};
+
+use super::Maker;
+use crate::pages::build::TaskLine;
+use crate::parts::{ChangeList, Icon, Moment};
+use crate::problems::Problem;
+use crate::request::Ask;
+use crate::text;
+
+pub(super) struct Event {
+    pub(super) moment: Moment,
+    pub(super) icon: Icon,
+    pub(super) word: &'static str,
+    pub(super) turned: bool,
+    pub(super) text: String,
+    pub(super) link: Option<(String, String)>,
+    pub(super) meta: String,
+    pub(super) tasks: Vec<TaskLine>,
+    pub(super) changes: Option<(String, ChangeList)>,
+    pub(super) problems: Vec<String>,
+    pub(super) at: DateTime<Utc>,
+}
+
+impl Maker<'_> {
+    /// The newest `limit` entries of both kinds, and the address of the older ones.
+    pub(super) fn cut(
+        &self,
+        ask: &Ask,
+        builds: Vec<HistoryBuild>,
+        resolutions: Vec<HistoryResolution>,
+        limit: i64,
+    ) -> (Vec<HistoryBuild>, Vec<HistoryResolution>, Option<String>) {
+        let mut times: Vec<DateTime<Utc>> = builds
+            .iter()
+            .map(|build| build.started)
+            .chain(resolutions.iter().map(|change| change.at))
+            .collect();
+        times.sort_unstable_by(|one, other| other.cmp(one));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if times.len() <= limit {
+            return (builds, resolutions, None);
+        }
+        let Some(oldest) = limit.checked_sub(1).and_then(|last| times.get(last)).copied() else {
+            return (builds, resolutions, None);
+        };
+        let seen = format!("{}.{:06}", oldest.timestamp(), oldest.timestamp_subsec_micros());
+        let query = ask.with("last_seen_ts", Some(&seen));
+        let older = format!("{}{query}#h-his", self.frame.addresses.to(&ask.path));
+        (
+            builds.into_iter().filter(|build| build.started >= oldest).collect(),
+            resolutions.into_iter().filter(|change| change.at >= oldest).collect(),
+            Some(older),
+        )
+    }
+
+    pub(super) fn history(
+        &self,
+        builds: Vec<HistoryBuild>,
+        resolutions: Vec<HistoryResolution>,
+        tasks: &[TaskRow],
+        changes: &[ChangeRow],
+    ) -> Vec<Event> {
+        let mut events: Vec<Event> = builds
+            .into_iter()
+            .map(|build| self.build_event(build, tasks, changes))
+            .chain(resolutions.into_iter().map(|change| self.resolution_event(change)))
+            .collect();
+        events.sort_by_key(|event| std::cmp::Reverse(event.at));
+        events
+    }
+
+    pub(super) fn build_event(
+        &self,
+        build: HistoryBuild,
+        tasks: &[TaskRow],
+        changes: &[ChangeRow],
+    ) -> Event {
+        let state = BuildState::from_number(build.state);
+        let previous = build.previous_state.and_then(BuildState::from_number);
+        let turned = matches!(
+            (state, previous),
+            (Some(BuildState::Failed), Some(BuildState::Complete))
+                | (Some(BuildState::Complete), Some(BuildState::Failed))
+        );
+        let word = match state {
+            Some(BuildState::Running) => "running",
+            Some(BuildState::Complete) => "ok",
+            Some(BuildState::Failed) => "failing",
+            None => "unknown",
+        };
+        let version = build.evr.version.as_deref().zip(build.evr.release.as_deref());
+        let label = match (build.real, version) {
+            (true, Some((version, release))) => {
+                format!("{}-{}", self.package.name, crate::evr::evr(None, version, release))
+            }
+            _ => build.task_id.to_string(),
+        };
+        let mut meta = Vec::new();
+        if let (false, Some((version, release))) = (build.real, version) {
+            meta.push(crate::evr::evr(build.evr.epoch, version, release));
+        }
+        if let Some(repo) = build.repo_id {
+            meta.push(format!("repo {repo}"));
+        }
+        if let Some(finished) = build.finished {
+            meta.push(text::duration(finished - build.started));
+        }
+        if build.untagged {
+            meta.push("untagged since".to_owned());
+        }
+        if build.deps_resolved == Some(false) {
+            meta.push("its dependencies could not be resolved afterwards".to_owned());
+        }
+        let rows: Vec<ChangeRow> =
+            changes.iter().filter(|change| change.owner_id == build.id).cloned().collect();
+        let href = self.frame.addresses.build(build.id);
+        let list = rows.first().map(|first| {
+            let total = first.owner_total;
+            let summary = if total == 1 {
+                "1 dependency change".to_owned()
+            } else {
+                format!("{} dependency changes", text::count(total))
+            };
+            let list = ChangeList::new(
+                &rows,
+                total,
+                href.clone(),
+                &self.frame.addresses,
+                &self.collection.name,
+            );
+            (summary, list)
+        });
+        let shown = match state {
+            // What is going on, or what broke; all tasks of a good build are good.
+            Some(BuildState::Running) => None,
+            Some(BuildState::Failed) => Some(5),
+            _ => Some(-1),
+        };
+        Event {
+            moment: Moment::short(&self.frame.clock, build.started),
+            icon: Icon::build(state),
+            word,
+            turned,
+            text: if build.real { ": official build " } else { ": scratch build " }.to_owned(),
+            link: Some((label, href)),
+            meta: meta.join(" \u{b7} "),
+            tasks: tasks
+                .iter()
+                .filter(|task| task.build_id == build.id)
+                .filter(|task| shown.is_none_or(|state| task.state == state))
+                .map(|task| TaskLine::new(self.site, self.frame, task, None))
+                .collect(),
+            changes: list,
+            problems: Vec::new(),
+            at: build.started,
+        }
+    }
+
+    pub(super) fn resolution_event(&self, change: HistoryResolution) -> Event {
+        let state = if change.resolved { PackageState::Ok } else { PackageState::Unresolved };
+        let (word, turned, text) = match (change.resolved, change.previous_resolved) {
+            (true, Some(false)) => {
+                ("resolved again", true, ": all build dependencies can be installed".to_owned())
+            }
+            (true, _) => {
+                ("resolved", false, ": all build dependencies can be installed".to_owned())
+            }
+            (false, previous) => {
+                let first = change.problems.first().map(|text| Problem::read(text).cause.brief());
+                let others = change.problems.len().saturating_sub(1) as i64;
+                let mut text = first.map(|first| format!(": {first}")).unwrap_or_default();
+                if others > 0 {
+                    text.push_str(&format!(" and {}", text::plural(others, "other problem")));
+                }
+                match previous {
+                    Some(false) => ("unresolved", false, format!(", for another reason{text}")),
+                    _ => ("unresolved", true, text),
+                }
+            }
+        };
+        Event {
+            moment: Moment::short(&self.frame.clock, change.at),
+            icon: Icon::state(state),
+            word,
+            turned,
+            text,
+            link: None,
+            meta: String::new(),
+            tasks: Vec::new(),
+            changes: None,
+            problems: change.problems,
+            at: change.at,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The column beside: when the package is built next, and links.
+
+use koschei_core::scheduling::{SchedulingFacts, SkipReason};
+use koschei_core::{priorities, scheduling};
+use koschei_db::pages::{ChangeRow, CollectionRow, PackageRow};
+
+use super::Maker;
+use crate::text;
+
+pub(super) struct Priority {
+    pub(super) current: String,
+    pub(super) parts: Vec<(&'static str, String)>,
+    pub(super) note: String,
+}
+
+impl Maker<'_> {
+    pub(super) fn reasons(&self) -> Vec<scheduling::Reason> {
+        let package = self.package;
+        scheduling::reasons(&SchedulingFacts {
+            blocked: package.blocked,
+            tracked: package.tracked,
+            resolved: package.resolved,
+            skip_resolution: package.skip_resolution,
+            last_build_id: package.last_build_id,
+            last_complete_build_id: package.last_complete_build_id,
+            skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
+            build_group_resolved: self.collection.latest_repo_resolved,
+        })
+    }
+
+    pub(super) fn facts(&self, unapplied: &[ChangeRow]) -> Vec<(&'static str, String)> {
+        let package = self.package;
+        let mut facts = vec![("Tracked", if package.tracked { "yes" } else { "no" }.to_owned())];
+        let waiting = unapplied.first().map_or(0, |change| change.owner_total);
+        if waiting > 0 {
+            facts.push(("Changes waiting", text::count(waiting)));
+        }
+        if let Some(arches) =
+            package.arch_override.as_deref().filter(|arches| !arches.trim().is_empty())
+        {
+            facts.push(match arches.strip_prefix('^') {
+                Some(arches) => ("Not built for", arches.trim().to_owned()),
+                None => ("Built only for", arches.to_owned()),
+            });
+        }
+        if package.skip_resolution {
+            facts.push(("Dependencies", "not resolved, on request".to_owned()));
+        }
+        facts
+    }
+
+    pub(super) fn priority(&self, reasons: &[scheduling::Reason]) -> Option<Priority> {
+        let started = self.package.last_started.filter(|_| reasons.is_empty())?;
+        let package = self.package;
+        let weights = priorities::Weights {
+            static_: package.static_priority,
+            manual: package.manual_priority,
+            build: package.build_priority,
+            dependency: package.dependency_priority,
+        };
+        let parameters = &self.site.config.priorities;
+        let hours = (self.frame.clock.now - started).num_seconds() as f64 / 3600.0;
+        let coefficient = self.collection.priority_coefficient;
+        let current = parameters.current(&weights, hours, coefficient);
+        let mut parts = vec![("By time", text::count(parameters.time(hours).floor() as i64))];
+        for (name, value) in [
+            ("By changed dependencies", package.dependency_priority),
+            ("By its last builds", package.build_priority),
+            ("Set by hand", package.manual_priority),
+            ("Set by administrators", package.static_priority),
+        ] {
+            if value != 0 {
+                parts.push((name, text::count(i64::from(value))));
+            }
+        }
+        if coefficient != 1.0 {
+            parts.push(("Factor of the collection", format!("{coefficient}")));
+        }
+        let threshold = parameters.build_threshold;
+        let note = if current >= threshold {
+            "High enough: it is built as soon as there is room in Koji.".to_owned()
+        } else {
+            format!("It is built when its priority reaches {}.", text::count(threshold as i64))
+        };
+        Some(Priority { current: text::count(current.floor() as i64), parts, note })
+    }
+
+    pub(super) fn links(&self) -> Vec<(String, String)> {
+        self.site
+            .config
+            .links
+            .iter()
+            .filter_map(|link| {
+                let address =
+                    link.address(|key| package_value(key, self.package, self.collection))?;
+                Some((link.name.clone(), address))
+            })
+            .collect()
+    }
+}
+
+/// A value for the placeholders of links.
+fn package_value(key: &str, package: &PackageRow, collection: &CollectionRow) -> Option<String> {
+    match key {
+        "package.name" | "name" => Some(package.name.clone()),
+        "package.collection.name" | "collection.name" => Some(collection.name.clone()),
+        "package.collection.display_name" | "collection.display_name" => {
+            Some(collection.display_name.clone())
+        }
+        "package.collection.target" | "collection.target" => Some(collection.target.clone()),
+        "package.collection.dest_tag" | "collection.dest_tag" => Some(collection.dest_tag.clone()),
+        "package.collection.build_tag" | "collection.build_tag" => {
+            Some(collection.build_tag.clone())
+        }
+        "package.collection.bugzilla_product" | "collection.bugzilla_product" => {
+            collection.bugzilla_product.clone()
+        }
+        "package.collection.bugzilla_version" | "collection.bugzilla_version" => {
+            collection.bugzilla_version.clone()
+        }
+        _ => None,
+    }
+}
