@@ -3,16 +3,15 @@
 //! Every build with a repo, running ones too, is resolved in that repo with the BuildRequires of its own source
 //! package. The builds of one repo are done together, under a lock on the repo; repos in the order of their ids.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use depsolve::Resolution;
 use koji::calls;
 use koschei_core::sources::Nvr;
-use koschei_db::PgConnection;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::BuildResolverLock;
-use koschei_db::resolution::{self, BuildResolution, BuildToResolve, Installed};
+use koschei_db::resolution::{self, BuildResolution, BuildToResolve};
 use tracing::{Instrument, info, info_span};
 
 use crate::context::Context;
@@ -154,19 +153,10 @@ async fn give_up(ctx: &Context, builds: &[BuildToResolve], why: &str) -> Result<
             .collect();
         let mut transaction = begin(ctx).await?;
         let newly_added = ctx.config.priorities.newly_added;
-        done +=
-            resolution::store_builds(&mut transaction, &results, newly_added, no_changes).await?;
+        done += resolution::store_builds(&mut transaction, &results, newly_added).await?;
         commit(transaction).await?;
     }
     Ok(done)
-}
-
-async fn no_changes(
-    _: &mut PgConnection,
-    _: &[i32],
-    _: &[Installed],
-) -> koschei_db::Result<Vec<koschei_core::changes::Change>> {
-    Ok(Vec::new())
 }
 
 /// Stores results of builds of different packages.
@@ -187,18 +177,7 @@ async fn store(
         .collect();
     let mut transaction = begin(ctx).await?;
     let newly_added = ctx.config.priorities.newly_added;
-    let stored = resolution::store_builds(
-        &mut transaction,
-        &results,
-        newly_added,
-        async |conn: &mut PgConnection, previous: &[i32], current: &[Installed]| {
-            let ids: HashSet<i32> = current.iter().map(|installed| installed.id).collect();
-            let old = previous.iter().copied().filter(|id| !ids.contains(id));
-            known.learn_names(conn, old).await?;
-            Ok(known.changes(previous, current))
-        },
-    )
-    .await?;
+    let stored = resolution::store_builds(&mut transaction, &results, newly_added).await?;
     commit(transaction).await?;
     for (build, result) in &chunk {
         if result.resolved() {

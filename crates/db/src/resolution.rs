@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use koschei_core::changes::Change;
+use koschei_core::changes::{self, Change, Entry};
 use koschei_core::states::CollectionState;
 use rpm::Nevra;
 use sqlx::FromRow;
@@ -536,13 +536,11 @@ async fn lock_unresolved(
 /// Stores results for builds, at most one of each package: install sets, applied changes against the previous build
 /// that was resolved, and the priority of packages whose last build cannot be compared.
 ///
-/// `changes` makes changes of two install sets, the previous one given by ascending ids.
 /// Returns how many builds were stored; others are gone or were stored by somebody else.
 pub async fn store_builds(
     conn: &mut PgConnection,
     results: &[BuildResolution],
     newly_added: i32,
-    mut changes: impl AsyncFnMut(&mut PgConnection, &[i32], &[Installed]) -> Result<Vec<Change>>,
 ) -> Result<usize> {
     let ids: Vec<i32> = results.iter().map(|result| result.build_id).collect();
     let (waiting, locked) = lock_unresolved(conn, &ids).await?;
@@ -574,7 +572,7 @@ pub async fn store_builds(
         .filter_map(|result| Some((result.build_id, result.installs.as_deref()?)))
         .collect();
     if !resolved.is_empty() {
-        store_install_sets(conn, &resolved, &mut changes).await?;
+        store_install_sets(conn, &resolved).await?;
     }
     compare_again(conn, &locked.ids()).await?;
     locked.announce(conn).await?;
@@ -608,7 +606,6 @@ pub(crate) async fn compare_again(conn: &mut PgConnection, package_ids: &[i32]) 
 async fn store_install_sets(
     conn: &mut PgConnection,
     resolved: &[(i32, &[Installed])],
-    changes: &mut impl AsyncFnMut(&mut PgConnection, &[i32], &[Installed]) -> Result<Vec<Change>>,
 ) -> Result<()> {
     let ids: Vec<i32> = resolved.iter().map(|(id, _)| *id).collect();
     let previous: Vec<(i32, i32, Option<Vec<u8>>)> = sqlx::query_as(
@@ -624,26 +621,7 @@ async fn store_install_sets(
     .fetch_all(&mut *conn)
     .await
     .map_err(Error::Statement)?;
-    let mut drop_sets = Vec::with_capacity(previous.len());
-    let mut applied: Vec<(i32, Change)> = Vec::new();
-    for (build_id, previous_id, keys) in previous {
-        drop_sets.push(previous_id);
-        let Some((_, installs)) = resolved.iter().find(|(id, _)| *id == build_id) else { continue };
-        let Some(keys) = keys else { continue };
-        // A set that cannot be read counts as not stored; what follows from it is one build without changes.
-        let keys = match dependency_keys::decode(&keys) {
-            Ok(keys) => keys,
-            Err(error) => {
-                tracing::warn!(
-                    build = previous_id,
-                    "the install set of the build is unusable: {error}"
-                );
-                continue;
-            }
-        };
-        let found = changes(conn, &keys, installs).await?;
-        applied.extend(found.into_iter().map(|change| (build_id, change)));
-    }
+    let applied = applied_changes(conn, resolved, &previous).await?;
     sqlx::query(
         "INSERT INTO applied_change (build_id, prev_dep_id, curr_dep_id, distance)
          SELECT * FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::integer[])",
@@ -672,9 +650,57 @@ async fn store_install_sets(
     sqlx::query(
         "UPDATE build SET dependency_keys = NULL WHERE id = ANY($1) AND dependency_keys IS NOT NULL",
     )
-    .bind(&drop_sets)
+    .bind(previous.iter().map(|(_, previous_id, _)| *previous_id).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(Error::Statement)?;
     Ok(())
+}
+
+/// The changes of builds against earlier install sets, given as (build, earlier build, its packed set).
+async fn applied_changes(
+    conn: &mut PgConnection,
+    resolved: &[(i32, &[Installed])],
+    previous: &[(i32, i32, Option<Vec<u8>>)],
+) -> Result<Vec<(i32, Change)>> {
+    let mut compared = Vec::new();
+    for (build_id, previous_id, keys) in previous {
+        let Some((_, installs)) = resolved.iter().find(|(id, _)| id == build_id) else { continue };
+        let Some(keys) = keys else { continue };
+        // A set that cannot be read counts as not stored; what follows from it is one build without changes.
+        match dependency_keys::decode(keys) {
+            Ok(keys) => {
+                let ids: Vec<i32> = installs.iter().map(|installed| installed.id).collect();
+                compared.push((*build_id, *installs, changes::difference(&keys, &ids)));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    build = previous_id,
+                    "the install set of the build is unusable: {error}"
+                );
+            }
+        }
+    }
+    let ids: BTreeSet<i32> = compared
+        .iter()
+        .flat_map(|(_, _, difference)| difference.old.iter().chain(&difference.new))
+        .copied()
+        .collect();
+    let names = names_of(conn, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let entry = |id: &i32, distance| {
+        let (name, arch) = names.get(id)?;
+        Some(Entry { id: *id, name, arch, distance })
+    };
+    let mut applied = Vec::new();
+    for (build_id, installs, difference) in &compared {
+        let distance = |id: &i32| {
+            let at = installs.binary_search_by_key(id, |installed| installed.id).ok()?;
+            installs.get(at)?.distance
+        };
+        let old: Vec<Entry<'_>> = difference.old.iter().filter_map(|id| entry(id, None)).collect();
+        let new: Vec<Entry<'_>> =
+            difference.new.iter().filter_map(|id| entry(id, distance(id))).collect();
+        applied.extend(changes::pair_up(&old, &new).into_iter().map(|change| (*build_id, change)));
+    }
+    Ok(applied)
 }

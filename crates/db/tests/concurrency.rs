@@ -98,17 +98,17 @@ async fn a_build_is_resolved_while_a_real_one_of_its_package_is_registered() {
         .execute(database.pool())
         .await
         .unwrap();
-    let mut other = None;
-    let stored = resolution::store_builds(&mut transaction, &[result], 3000, async |_, _, _| {
-        other = Some(register(&database));
-        database.until_somebody_waits().await;
-        Ok(Vec::new())
-    })
-    .await
-    .unwrap();
+    // What storing begins with, so that the other meets it there.
+    sqlx::query("SELECT FROM build WHERE package_id = 1 ORDER BY id FOR NO KEY UPDATE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let other = register(&database);
+    database.until_somebody_waits().await;
+    let stored = resolution::store_builds(&mut transaction, &[result], 3000).await.unwrap();
     assert_eq!(stored, 1);
     transaction.commit().await.unwrap();
-    assert_eq!(other.unwrap().await.unwrap().unwrap(), [1]);
+    assert_eq!(other.await.unwrap().unwrap(), [1]);
     let keys: Vec<bool> =
         sqlx::query_scalar("SELECT dependency_keys IS NOT NULL FROM build ORDER BY id")
             .fetch_all(database.pool())

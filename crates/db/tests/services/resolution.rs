@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use koschei_core::changes::Change;
 use koschei_core::states::{CollectionState, PackageState};
-use koschei_db::PgConnection;
 use koschei_db::dependency_keys;
 use koschei_db::entities;
 use koschei_db::resolution::{
@@ -237,33 +236,14 @@ async fn a_result_for_a_package_that_is_not_to_be_resolved_any_more_is_dropped()
     assert_eq!(store(&world, 101, &[result(&before, &[], vec![])]).await.stored, 0);
 }
 
-/// Every package that only one side has, as if names differed.
-async fn all_changes(
-    _: &mut PgConnection,
-    previous: &[i32],
-    current: &[Installed],
-) -> koschei_db::Result<Vec<Change>> {
-    let old = previous.iter().filter(|id| !current.iter().any(|installed| installed.id == **id));
-    let new = current.iter().filter(|installed| !previous.contains(&installed.id));
-    Ok(old
-        .map(|id| Change { prev: Some(*id), curr: None, distance: None })
-        .chain(new.map(|new| Change { prev: None, curr: Some(new.id), distance: new.distance }))
-        .collect())
-}
-
 async fn store_build(world: &World, build_id: i32, installs: Option<&[i32]>) -> usize {
     let installs = installs.map(|ids| {
         ids.iter().map(|id| Installed { id: *id, distance: Some(2) }).collect::<Vec<_>>()
     });
     let mut conn = world.connection().await;
-    resolution::store_builds(
-        &mut conn,
-        &[BuildResolution { build_id, installs }],
-        3000,
-        all_changes,
-    )
-    .await
-    .unwrap()
+    resolution::store_builds(&mut conn, &[BuildResolution { build_id, installs }], 3000)
+        .await
+        .unwrap()
 }
 
 async fn kept(world: &World, build_id: i32) -> Option<Vec<i32>> {
