@@ -771,14 +771,14 @@ impl Engine {
             task.notes.repo = Some(repo);
             task.notes.buildroot = Some(buildroot);
         });
-        if let Some(Attempt { verdict: Verdict::NoBuildroot(problems), .. }) =
-            self.attempt_source(repo, &canonical)
-        {
+        let attempt = self.attempt_source(repo, &canonical);
+        if let Some(Attempt { verdict: Verdict::NoBuildroot(problems), .. }) = &attempt {
             self.write_logs(task.id, &row, "noarch", &[], Some(&problems.join("\n")), None);
             return self.fail(task.id, 1012, no_buildroot());
         }
         let name = content::source_rpm_name(&row, &release);
-        self.write_logs(task.id, &row, "noarch", &[], None, None);
+        let installed = attempt.map(|attempt| attempt.installed).unwrap_or_default();
+        self.write_logs(task.id, &row, "noarch", &installed, None, None);
         let directory = work_directory(task.id);
         let mut source_url = name.clone();
         if source.contains("://") {

@@ -170,7 +170,7 @@ impl Engine {
             .cloned()
             .collect();
         let contents = Arc::new(Contents {
-            universe: Universe::from_packages(packages, canonical, paths),
+            universe: Universe::from_packages(packages, content::rpm_arch(canonical), paths),
             builds,
             abis,
             groups: self.group_members(row.tag, "build"),
@@ -291,4 +291,78 @@ fn installed(universe: &Universe, resolution: &depsolve::Resolution) -> Vec<Stri
         .collect();
     names.sort();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::world::{Life, World};
+
+    fn buyan(directory: &std::path::Path) -> Engine {
+        let store = Store::open(&directory.join("hub")).unwrap();
+        let world = Arc::new(World::buyan().unwrap());
+        let life = Some(Arc::new(Life::buyan().unwrap()));
+        Engine::new(store, world, life, directory.join("files"), 1.0, true, 1, 1.8e9).unwrap()
+    }
+
+    #[test]
+    fn every_relation_of_the_world_can_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = buyan(directory.path());
+        let tag = engine.tag_named("buyan2-build").unwrap().id;
+        for arch in engine.repo_arches(tag) {
+            for (rpm, build) in engine.repo_contents(tag, i64::MAX, &arch) {
+                let read = package(&rpm, &build);
+                assert_eq!(read.provides.len(), rpm.provides.len(), "{}", rpm.name);
+                assert_eq!(
+                    read.requires.len(),
+                    rpm.requires.len() + rpm.requires_pre.len(),
+                    "{}",
+                    rpm.name
+                );
+                let weak = [&rpm.recommends, &rpm.suggests, &rpm.supplements, &rpm.enhances];
+                let read_weak =
+                    [&read.recommends, &read.suggests, &read.supplements, &read.enhances];
+                for (texts, deps) in weak.into_iter().zip(read_weak) {
+                    assert_eq!(texts.len(), deps.len(), "{}", rpm.name);
+                }
+            }
+        }
+        for (name, source) in &engine.world.sources {
+            for text in &source.build_requires {
+                text.parse::<rpm::Dep>().unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn every_source_builds_in_the_first_repos() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut engine = buyan(directory.path());
+        let repos: Vec<(i64, i64)> =
+            engine.store.repos.all().map(|repo| (repo.id, repo.tag)).collect();
+        let mut wrong = Vec::new();
+        for (repo, tag) in repos {
+            for arch in engine.repo_arches(tag) {
+                let attempt = engine.attempt_source(repo, &arch).unwrap();
+                assert_eq!(attempt.verdict, Verdict::Good, "SRPMs in repo {repo} for {arch}");
+                for name in engine.world.clone().sources.keys() {
+                    let revision = engine.newest_revision(name).unwrap().clone();
+                    let attempt = engine.attempt(&revision, repo, &arch).unwrap();
+                    if attempt.verdict != Verdict::Good {
+                        wrong.push(format!(
+                            "{name} in repo {repo} for {arch}: {:?}",
+                            attempt.verdict
+                        ));
+                    } else {
+                        assert!(attempt.installed.len() > 50, "{name}: {:?}", attempt.installed);
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    }
 }
