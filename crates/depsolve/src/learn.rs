@@ -47,6 +47,7 @@ impl Solver<'_> {
         let mut clause = conflict;
         let mut marked: Vec<u32> = Vec::new();
         let pivot = loop {
+            self.derived.push(clause);
             let mut seen = std::mem::take(&mut self.seen);
             self.for_each_literal(clause, |literal| {
                 let package = package_of(literal);
@@ -93,6 +94,7 @@ impl Solver<'_> {
         self.revert(back_to);
         let id = self.sources.len() as u32;
         self.add_clause(std::iter::once(pivot).chain(others), JobSource::Learnt);
+        self.derived_ends.push(self.derived.len());
         self.assign(pivot, back_to, Some(Clause::Dynamic(id)));
         back_to
     }

@@ -12,9 +12,10 @@ pub enum Problem {
         /// The relation as it was asked for.
         relation: String,
     },
-    /// Everything asked for exists, but not together. The chain goes from what was asked for to the clash.
+    /// Everything asked for exists, but cannot be installed together. The chain goes from the clash back to what was
+    /// asked for.
     Conflict {
-        /// The links of the chain, each displayed as one line beginning with ` - `.
+        /// The links of the chain; displayed one a line, the first after `Problem: `, the others after ` - `.
         chain: Vec<Reason>,
     },
 }
@@ -22,9 +23,12 @@ pub enum Problem {
 /// One link of the chain that explains a conflict. Packages are displayed as `name-[epoch:]version-release.arch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// What was asked for contradicts itself.
-    ConflictingRequests,
-    /// A requirement of what was asked for that nothing in the repository meets.
+    /// What was asked for cannot be had together.
+    ConflictingRequests {
+        /// The requests that take part.
+        requests: Vec<String>,
+    },
+    /// A requirement that nothing in the repository meets.
     NothingProvides {
         /// The relation.
         relation: String,
@@ -35,8 +39,8 @@ pub enum Reason {
     NoneInstallable {
         /// The relation.
         relation: String,
-        /// Who requires it; `None` for what was asked for itself.
-        needed_by: Option<String>,
+        /// Who requires it.
+        needed_by: String,
     },
     /// A package conflicts with something that another one provides.
     Conflicts {
@@ -68,7 +72,7 @@ pub enum Reason {
         /// The package.
         package: String,
     },
-    /// A package of an architecture that this system cannot run.
+    /// A package forbids itself: its own requirements or conflicts contradict each other.
     NotInstallable {
         /// The package.
         package: String,
@@ -84,20 +88,16 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::NotFound { relation } => write!(f, "No package found for: {relation}"),
-            Problem::Conflict { chain } => match chain.as_slice() {
-                [only] => write!(f, "Problem: {only}"),
-                several => {
-                    // dnf names the first link in the headline when it is about a package.
-                    write!(f, "Problem: ")?;
-                    for (i, reason) in several.iter().enumerate() {
-                        if i > 0 {
-                            write!(f, "\n  - ")?;
-                        }
-                        write!(f, "{reason}")?;
+            Problem::Conflict { chain } => {
+                f.write_str("Problem: ")?;
+                for (i, reason) in chain.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str("\n - ")?;
                     }
-                    Ok(())
+                    write!(f, "{reason}")?;
                 }
-            },
+                Ok(())
+            }
         }
     }
 }
@@ -105,20 +105,17 @@ impl fmt::Display for Problem {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::ConflictingRequests => write!(f, "conflicting requests"),
+            Reason::ConflictingRequests { .. } => write!(f, "conflicting requests"),
             Reason::NothingProvides { relation, needed_by: Some(package) } => {
                 write!(f, "nothing provides {relation} needed by {package}")
             }
             Reason::NothingProvides { relation, needed_by: None } => {
                 write!(f, "nothing provides requested {relation}")
             }
-            Reason::NoneInstallable { relation, needed_by: Some(package) } => write!(
+            Reason::NoneInstallable { relation, needed_by } => write!(
                 f,
-                "package {package} requires {relation}, but none of the providers can be installed"
+                "package {needed_by} requires {relation}, but none of the providers can be installed"
             ),
-            Reason::NoneInstallable { relation, needed_by: None } => {
-                write!(f, "none of the providers of {relation} can be installed")
-            }
             Reason::Conflicts { package, relation, provided_by: Some(other) } => {
                 write!(f, "package {package} conflicts with {relation} provided by {other}")
             }
@@ -133,7 +130,7 @@ impl fmt::Display for Reason {
             }
             Reason::InferiorArch { package } => write!(f, "{package} has inferior architecture"),
             Reason::NotInstallable { package } => {
-                write!(f, "package {package} does not have a compatible architecture")
+                write!(f, "package {package} is not installable")
             }
             Reason::TooHard { conflicts } => {
                 write!(

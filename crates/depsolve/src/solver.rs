@@ -127,8 +127,10 @@ pub struct Solver<'u> {
     pub(crate) branch_candidates: Vec<i32>,
     pub(crate) seen: Vec<bool>,
     pub(crate) learnt: u32,
+    /// The clauses that each learnt clause was derived from, back to back.
+    pub(crate) derived: Vec<Clause>,
+    pub(crate) derived_ends: Vec<usize>,
     pub(crate) conflict: Option<Clause>,
-    /// The trail as it was when the conflict was found is kept for the explanation.
     pub(crate) gave_up: bool,
 
     // Scratch.
@@ -172,6 +174,8 @@ impl<'u> Solver<'u> {
             branch_candidates: Vec::new(),
             seen: vec![false; packages],
             learnt: 0,
+            derived: Vec::new(),
+            derived_ends: Vec::new(),
             conflict: None,
             gave_up: false,
             candidates: Vec::new(),
@@ -669,6 +673,8 @@ impl<'u> Solver<'u> {
             self.occurs_first[package as usize] = NONE;
         }
         self.learnt = 0;
+        self.derived.clear();
+        self.derived_ends.clear();
         self.conflict = None;
         self.gave_up = false;
     }

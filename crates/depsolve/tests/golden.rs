@@ -74,6 +74,17 @@ fn differences(universe: &Universe, golden: &Golden, resolution: &Resolution) ->
     if missing(&problems) != missing(&golden.problems) {
         differences.push(format!("problems: {problems:?} instead of {:?}", golden.problems));
     }
+    // The links of a conflict, without regard to their order.
+    let links = |problems: &[String]| -> Vec<String> {
+        let conflicts = problems.iter().filter_map(|text| text.strip_prefix("Problem: "));
+        let mut links: Vec<String> =
+            conflicts.flat_map(|text| text.split("\n - ")).map(str::to_owned).collect();
+        links.sort();
+        links
+    };
+    if links(&problems) != links(&golden.problems) {
+        differences.push(format!("conflict: {problems:?} instead of {:?}", golden.problems));
+    }
     let mut installs: Vec<String> = resolution
         .installs
         .iter()
