@@ -14,7 +14,7 @@ use crate::rich;
 use crate::universe::RICH;
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.001";
+const MAGIC: [u8; 16] = *b"koschei-univ.003";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;
@@ -40,6 +40,7 @@ macro_rules! arrays {
         $file.rows($($borrow)* u.offers.provides)?;
         $file.words($($borrow)* u.offers.ranges)?;
         $file.words($($borrow)* u.offers.paths)?;
+        $file.bytes($($borrow)* u.offers.related)?;
         $file.rows($($borrow)* u.offers.owners)?;
         $file.texts($($borrow)* u.archs)?;
         $file.words($($borrow)* u.names)?;
@@ -80,6 +81,9 @@ macro_rules! arrays {
         $file.rows($($borrow)* u.enhances)?;
         $file.rows($($borrow)* u.compiled)?;
         $file.words($($borrow)* u.supplementing)?;
+        $file.words($($borrow)* u.orphans)?;
+        $file.rows($($borrow)* u.orphan_betters)?;
+        $file.rows($($borrow)* u.reach)?;
         $file.rows($($borrow)* u.versioned_provides)?;
     }};
 }
@@ -349,6 +353,7 @@ impl Universe {
             && self.offers.ranges.len() == self.offers.provides.data.len()
             && ranges(&self.offers.ranges)
             && below(&self.offers.paths, strings)
+            && self.offers.related.len() == self.offers.paths.len()
             && rows(&self.offers.owners, self.offers.paths.len(), packages)
             && one_each.iter().all(|length| *length == packages)
             && self.arch.iter().all(|arch| (*arch as usize) < self.archs.len())
@@ -393,6 +398,9 @@ impl Universe {
             && (0..self.compiled.len() as u32)
                 .all(|code| rich::is_sound(self.compiled.row(code), lists))
             && below(&self.supplementing, packages)
+            && below(&self.orphans, packages)
+            && rows(&self.orphan_betters, self.orphans.len(), packages)
+            && rows(&self.reach, if self.orphans.is_empty() { 0 } else { packages }, packages)
             && well_formed(&self.versioned_provides)
             && self.versioned_provides.len() == packages
             && self.versioned_provides.offsets.iter().all(|offset| offset % 2 == 0)

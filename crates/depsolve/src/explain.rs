@@ -91,7 +91,9 @@ impl Explanation<'_> {
         }
         solver.for_each_literal(clause, |literal| {
             let package = package_of(literal);
-            if solver.universe.has(package, NEVER) {
+            let orphan = solver.decision[package as usize] == -1
+                && solver.universe.orphans.binary_search(&package).is_ok();
+            if solver.universe.has(package, NEVER) || orphan {
                 self.never.push(package);
             } else {
                 self.seen.insert(package);

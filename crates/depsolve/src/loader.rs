@@ -50,7 +50,9 @@ pub struct Loader {
     files: Vec<(u32, u32)>,
     /// Key of each package in filelists.
     checksums: Vec<String>,
+    /// Paths that requests will ask for, and those within rich dependencies of packages.
     wanted: Vec<u32>,
+    related: Vec<u32>,
     /// (path, owner)
     owned: Vec<(u32, u32)>,
 }
@@ -77,6 +79,8 @@ impl Loader {
             .map(|path| strings.intern(&path))
             .collect();
         universe.requires = Rows::new();
+        universe.reach = Rows::new();
+        universe.orphan_betters = Rows::new();
         universe.versioned_provides = Rows::new();
         Loader {
             policy: ArchPolicy::new(arch),
@@ -96,6 +100,7 @@ impl Loader {
             files: Vec::new(),
             checksums: Vec::new(),
             wanted,
+            related: Vec::new(),
             owned: Vec::new(),
         }
     }
@@ -252,10 +257,10 @@ impl Loader {
                 }
                 // Paths within it are wanted, too.
                 let strings = &mut self.universe.offers.strings;
-                let wanted = &mut self.wanted;
+                let related = &mut self.related;
                 rich.for_each_relation(&mut |relation| {
                     if relation.name.starts_with('/') {
-                        wanted.push(strings.intern(&relation.name));
+                        related.push(strings.intern(&relation.name));
                     }
                 });
                 self.deps.push(Kind::Rich(rich.clone()));
@@ -266,16 +271,25 @@ impl Loader {
         }
     }
 
-    /// Paths that somebody asks for, ascending.
-    fn wanted_paths(&self) -> Vec<u32> {
+    /// Paths that packages ask for, ascending.
+    fn related_paths(&self) -> Vec<u32> {
         let strings = &self.universe.offers.strings;
-        let mut wanted = self.wanted.clone();
-        wanted.extend(self.deps.iter().filter_map(|dep| match dep {
+        let mut related = self.related.clone();
+        related.extend(self.deps.iter().filter_map(|dep| match dep {
             Kind::Simple { name, range: NONE } if strings.get(*name).starts_with('/') => {
                 Some(*name)
             }
             _ => None,
         }));
+        related.sort_unstable();
+        related.dedup();
+        related
+    }
+
+    /// Paths that anybody asks for, ascending.
+    fn wanted_paths(&self) -> Vec<u32> {
+        let mut wanted = self.related_paths();
+        wanted.extend(&self.wanted);
         wanted.sort_unstable();
         wanted.dedup();
         wanted
@@ -339,6 +353,7 @@ impl Loader {
         }
         self.owned.sort_unstable();
         self.owned.dedup();
+        let related = self.related_paths();
         let offers = &mut self.universe.offers;
         offers.owners = Rows::new();
         let mut owned = self.owned.iter().peekable();
@@ -348,6 +363,7 @@ impl Loader {
             }
             offers.owners.end_row();
             offers.paths.push(path);
+            offers.related.push(u8::from(related.binary_search(&path).is_ok()));
         }
         self.files = Vec::new();
         self.file_text = String::new();
@@ -502,7 +518,8 @@ impl Loader {
             }
         }
         self.exclude_same_name(&by_name, &mut excluded);
-        self.bind_inferior(&by_name, &mut lists, &mut required, &mut never);
+        self.bind_inferior(&by_name, &mut lists, &mut required);
+        self.store_reach(&by_name, &lists.rows);
         find_never(&mut never, &required, &lists.rows, count);
         for (package, never) in never.iter().enumerate() {
             if *never {
@@ -641,12 +658,13 @@ impl Loader {
     }
 
     /// A package of an inferior architecture may be installed only beside the better one of identical EVR.
+    /// One that has none is an orphan: it may be installed only if nothing that was asked for can lead to a
+    /// better one, which depends on the request.
     fn bind_inferior(
         &mut self,
         by_name: &Rows,
         lists: &mut RowSet,
         required: &mut Vec<(u32, u32)>,
-        never: &mut [bool],
     ) {
         for name in 0..by_name.len() as u32 {
             let same = by_name.row(name);
@@ -666,13 +684,88 @@ impl Loader {
                 };
                 let better: Vec<u32> = same.iter().copied().filter(identical).collect();
                 if better.is_empty() {
-                    never[*package as usize] = true;
+                    self.universe.orphans.push(*package);
                 } else {
                     required.push((*package, lists.intern(&better)));
                 }
                 self.universe.flags[*package as usize] |= INFERIOR;
             }
         }
+    }
+
+    /// Which packages each package can lead to, for requests that have to do with orphans. Repositories of one
+    /// architecture have none, and multilib ones should have none.
+    fn store_reach(&mut self, by_name: &Rows, lists: &Rows) {
+        if self.universe.orphans.is_empty() {
+            return;
+        }
+        let universe = &mut self.universe;
+        universe.orphans.sort_unstable();
+        universe.orphan_betters = Rows::new();
+        for orphan in &universe.orphans {
+            let score = |package: &u32| universe.arch_score[*package as usize];
+            let same = by_name.row(universe.names[*orphan as usize]).iter().copied();
+            let betters = same.filter(|p| score(p) != NOARCH && score(p) < score(orphan));
+            universe.orphan_betters.push(betters);
+        }
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
+        for package in 0..universe.names.len() as u32 {
+            // The better half comes with its inferior one.
+            let i = package as usize;
+            pairs.extend(by_name.row(universe.names[i]).iter().filter_map(|other| {
+                let j = *other as usize;
+                let (mine, theirs) = (universe.arch_score[i], universe.arch_score[j]);
+                (theirs != NOARCH && theirs < mine && universe.evr_rank[i] == universe.evr_rank[j])
+                    .then_some((package, *other))
+            }));
+            for dep in universe.requires.row(package) {
+                match &self.deps[*dep as usize] {
+                    Kind::Rich(rich) if rich::is_complex(rich) => {
+                        if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
+                            for block in blocks {
+                                let literals = block.iter().filter(|l| **l > 0);
+                                if block.binary_search(&positive(package)).is_err() {
+                                    pairs.extend(literals.map(|l| (package, package_of(*l))));
+                                }
+                            }
+                        }
+                    }
+                    _ => {
+                        let list = universe.dep_lists[*dep as usize];
+                        if list != SYSTEM && lists.row(list).binary_search(&package).is_err() {
+                            pairs.extend(lists.row(list).iter().map(|p| (package, *p)));
+                        }
+                    }
+                }
+            }
+            for dep in self.recommends.row(package).iter().chain(self.suggests.row(package)) {
+                match &self.deps[*dep as usize] {
+                    Kind::Rich(rich) => {
+                        let mut found = Vec::new();
+                        rich::positive_packages(&universe.offers, rich, false, &mut found);
+                        pairs.extend(found.into_iter().map(|p| (package, p)));
+                    }
+                    Kind::Simple { .. } => {
+                        let list = universe.dep_lists[*dep as usize];
+                        if list != SYSTEM {
+                            pairs.extend(lists.row(list).iter().map(|p| (package, *p)));
+                        }
+                    }
+                }
+            }
+            for dep in self.conflicts.row(package) {
+                if let Kind::Rich(rich) = &self.deps[*dep as usize]
+                    && rich::is_complex(rich)
+                    && let Normal::Blocks(blocks) = rich::inverted_clauses(&universe.offers, rich)
+                {
+                    let literals = blocks.into_iter().flatten().filter(|l| *l > 0);
+                    pairs.extend(literals.map(|l| (package, package_of(l))));
+                }
+            }
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        universe.reach = Rows::from_pairs(universe.names.len(), &pairs);
     }
 
     fn store_clauses(

@@ -41,6 +41,9 @@ pub(crate) struct Offers {
     pub(crate) ranges: Vec<u32>,
     /// String numbers of the known paths, ascending.
     pub(crate) paths: Vec<u32>,
+    /// Beside `paths`: 1 when some package has a relation on it. Then owning the path is the same as providing it;
+    /// a path that only requests name is looked up among provides first, and among files only without success.
+    pub(crate) related: Vec<u8>,
     /// Beside `paths`: packages that own the path, ascending.
     pub(crate) owners: Rows,
 }
@@ -107,6 +110,7 @@ impl Offers {
         }
         if wanted.is_none()
             && let Ok(place) = self.paths.binary_search(&name)
+            && (into.len() == start || self.related[place] != 0)
         {
             let owners = self.owners.row(place as u32);
             if !owners.is_empty() {

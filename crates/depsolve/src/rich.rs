@@ -51,6 +51,62 @@ pub(crate) fn inverted_clauses(offers: &Offers, dep: &Dep) -> Normal {
     invert(Normalizer { offers }.dep(dep, true))
 }
 
+/// The packages that may be installed for the sake of a weak dependency.
+pub(crate) fn positive_packages(offers: &Offers, dep: &Dep, negated: bool, into: &mut Vec<u32>) {
+    match dep {
+        Dep::Rich(Rich::And(all) | Rich::Or(all)) => {
+            for dep in all {
+                positive_packages(offers, dep, negated, into);
+            }
+        }
+        Dep::Rich(
+            Rich::If { then, condition, otherwise } | Rich::Unless { then, condition, otherwise },
+        ) => {
+            positive_packages(offers, then, negated, into);
+            positive_packages(offers, condition, !negated, into);
+            if let Some(otherwise) = otherwise {
+                positive_packages(offers, otherwise, negated, into);
+            }
+        }
+        _ if negated => {}
+        _ => into.extend(offers.potential(dep).0),
+    }
+}
+
+/// Whether a compiled dependency could be met if all `known` packages were installed.
+pub(crate) fn possible(code: &[u32], known: &impl Fn(u32) -> bool) -> bool {
+    let mut position = 0;
+    possible_step(code, &mut position, known)
+}
+
+fn possible_step(code: &[u32], position: &mut usize, known: &impl Fn(u32) -> bool) -> bool {
+    let operator = code[*position];
+    *position += 1;
+    let operands = match operator {
+        AND | OR => {
+            *position += 1;
+            code[*position - 1]
+        }
+        IF | UNLESS => 2,
+        IF_ELSE | UNLESS_ELSE => 3,
+        _ => {
+            *position += 1;
+            return known(code[*position - 1]);
+        }
+    };
+    let (mut any, mut all) = (false, true);
+    for _ in 0..operands {
+        let one = possible_step(code, position, known);
+        any |= one;
+        all &= one;
+    }
+    match operator {
+        AND => all,
+        OR => any,
+        _ => true,
+    }
+}
+
 struct Normalizer<'a> {
     offers: &'a Offers,
 }

@@ -11,7 +11,7 @@ use crate::distance::Distances;
 use crate::offers::{MetBy, NONE};
 use crate::policy::Mode;
 use crate::rich::{self, Literal, Normal, package_of, positive};
-use crate::universe::NEVER;
+use crate::universe::{ENHANCES, NEVER, SUPPLEMENTS};
 use crate::{PackageId, Problem, Universe};
 
 /// What is asked for.
@@ -141,6 +141,7 @@ pub struct Solver<'u> {
     open: Vec<Choice>,
     found: Vec<u32>,
     distances: Distances,
+    reach: Vec<bool>,
 }
 
 impl<'u> Solver<'u> {
@@ -185,6 +186,7 @@ impl<'u> Solver<'u> {
             open: Vec::new(),
             found: Vec::new(),
             distances: Distances::new(universe),
+            reach: Vec::new(),
         }
     }
 
@@ -345,6 +347,7 @@ impl<'u> Solver<'u> {
 
     /// Jobs with one candidate are no decisions; they and what follows from them make level 1.
     fn decide_units(&mut self) -> i32 {
+        self.exclude_orphans();
         for job in 0..self.jobs as u32 {
             match self.dynamic.row(job) {
                 [] => {
@@ -381,6 +384,53 @@ impl<'u> Solver<'u> {
             return UNSOLVABLE;
         }
         1
+    }
+
+    /// An orphan of inferior architecture is excluded when a better package of its name is within reach of the request.
+    fn exclude_orphans(&mut self) {
+        let universe = self.universe;
+        if universe.orphans.is_empty() {
+            return;
+        }
+        let mut known = std::mem::take(&mut self.reach);
+        known.clear();
+        known.resize(universe.len(), false);
+        self.found.clear();
+        for literal in &self.dynamic.data {
+            let literal = *literal as Literal;
+            if literal > 0 {
+                self.found.push(package_of(literal));
+            }
+        }
+        loop {
+            while let Some(package) = self.found.pop() {
+                if !std::mem::replace(&mut known[package as usize], true) {
+                    let next = universe.reach.row(package).iter().copied();
+                    self.found.extend(next.filter(|p| !known[*p as usize]));
+                }
+            }
+            let any_known = |list: u32| universe.lists.row(list).iter().any(|p| known[*p as usize]);
+            for package in 0..universe.len() as u32 {
+                let weak = universe.has(package, SUPPLEMENTS) || universe.has(package, ENHANCES);
+                if weak && !known[package as usize] {
+                    let supplements = universe.supplements.row(package).iter();
+                    let mut deps = supplements.chain(universe.enhances.row(package));
+                    if deps.any(|dep| rich::possible(universe.compiled.row(*dep), &any_known)) {
+                        self.found.push(package);
+                    }
+                }
+            }
+            if self.found.is_empty() {
+                break;
+            }
+        }
+        for (i, orphan) in universe.orphans.iter().enumerate() {
+            let betters = universe.orphan_betters.row(i as u32);
+            if self.decision[*orphan as usize] == 0 && betters.iter().any(|p| known[*p as usize]) {
+                self.assign(-positive(*orphan), 1, None);
+            }
+        }
+        self.reach = known;
     }
 
     pub(crate) fn status(&self, clause: u32) -> Status {

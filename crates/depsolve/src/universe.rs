@@ -106,6 +106,11 @@ pub struct Universe {
     pub(crate) compiled: Rows,
     /// Packages that supplement something, ascending.
     pub(crate) supplementing: Vec<u32>,
+    /// Packages of inferior architecture that have no better half of identical EVR, ascending; beside them, the
+    /// better ones of the same name; and for requests that have to do with them, package to packages it leads to.
+    pub(crate) orphans: Vec<u32>,
+    pub(crate) orphan_betters: Rows,
+    pub(crate) reach: Rows,
     /// Package to its versioned provides, (name, version and operator) as two words, for ordering candidates.
     pub(crate) versioned_provides: Rows,
 }

@@ -114,7 +114,7 @@ impl<'a> Repository<'a> {
             Ok(())
         };
         let keys: Vec<Checksum> = self.packages.iter().map(package_checksum).collect();
-        add("primary", "primary", primary(self.packages, &keys))?;
+        add("primary", "primary", primary(self.packages, &keys, is_primary_path))?;
         add("filelists", "filelists", filelists(self.packages, &keys))?;
         add("other", "other", other(self.packages, &keys))?;
         if let Some(comps) = self.comps {
@@ -160,8 +160,14 @@ macro_rules! line {
     }};
 }
 
-/// `primary.xml` of these packages; `keys` are their checksums.
-fn primary(packages: &[Package], keys: &[Checksum]) -> String {
+/// A `primary.xml` that has all files of its packages, so that no file lists are needed beside it.
+pub fn complete_primary_xml(packages: &[Package]) -> String {
+    let keys: Vec<Checksum> = packages.iter().map(package_checksum).collect();
+    primary(packages, &keys, |_| true)
+}
+
+/// `primary.xml` of these packages; `keys` are their checksums, `with_path` tells which files it has.
+fn primary(packages: &[Package], keys: &[Checksum], with_path: impl Fn(&str) -> bool) -> String {
     let mut out = String::new();
     line!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#);
     line!(
@@ -219,7 +225,7 @@ fn primary(packages: &[Package], keys: &[Checksum]) -> String {
         relations(&mut out, "enhances", package.enhances.iter().map(|d| (dep(d), false)));
         relations(&mut out, "recommends", package.recommends.iter().map(|d| (dep(d), false)));
         relations(&mut out, "supplements", package.supplements.iter().map(|d| (dep(d), false)));
-        for path in package.files.iter().filter(|path| is_primary_path(path)) {
+        for path in package.files.iter().filter(|path| with_path(path)) {
             line!(out, "    <file>{}</file>", escape(path.as_str()));
         }
         line!(out, "  </format>");
