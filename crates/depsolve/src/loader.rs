@@ -683,7 +683,8 @@ impl Loader {
                         && (score(*other) == NOARCH || score(*other) == best)
                 };
                 let better: Vec<u32> = same.iter().copied().filter(identical).collect();
-                if better.is_empty() {
+                // One that is noarch cannot stand beside it.
+                if better.iter().all(|other| score(*other) == NOARCH) {
                     self.universe.orphans.push(*package);
                 } else {
                     required.push((*package, lists.intern(&better)));

@@ -5,6 +5,8 @@
 //! `unless` into a conjunction of clauses, by the same steps as libsolv (so that the clauses come out in the
 //! same order, on which decisions depend).
 
+use std::collections::HashSet;
+
 use rpm::{Dep, Rich};
 
 use crate::offers::{MetBy, Offers};
@@ -208,6 +210,7 @@ fn join_blocks(
         return Normal::Blocks(a);
     }
     let mut out = Vec::new();
+    let mut known = HashSet::new();
     let mut literals = 0;
     for x in &a {
         for y in &b {
@@ -215,13 +218,14 @@ fn join_blocks(
             block.extend_from_slice(y);
             block.sort_unstable();
             block.dedup();
-            literals += block.len();
-            if literals > MAX_LITERALS {
-                return Normal::Never;
-            }
             let contradicts =
                 block.iter().take_while(|l| **l < 0).any(|l| block.binary_search(&-l).is_ok());
-            if !contradicts {
+            if !contradicts && !known.contains(&block) {
+                literals += block.len();
+                if literals > MAX_LITERALS {
+                    return Normal::Never;
+                }
+                known.insert(block.clone());
                 out.push(block);
             }
         }

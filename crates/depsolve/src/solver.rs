@@ -140,6 +140,8 @@ pub struct Solver<'u> {
     pub(crate) policy: crate::policy::Scratch,
     open: Vec<Choice>,
     found: Vec<u32>,
+    /// Everything that may be installed for the sake of a job itself; kept only where there are orphans.
+    asked: Vec<u32>,
     distances: Distances,
     reach: Vec<bool>,
 }
@@ -185,6 +187,7 @@ impl<'u> Solver<'u> {
             policy: crate::policy::Scratch::default(),
             open: Vec::new(),
             found: Vec::new(),
+            asked: Vec::new(),
             distances: Distances::new(universe),
             reach: Vec::new(),
         }
@@ -254,6 +257,9 @@ impl<'u> Solver<'u> {
 
     fn add_job(&mut self, source: JobSource) {
         let found = std::mem::take(&mut self.found);
+        if !self.universe.orphans.is_empty() {
+            self.asked.extend(&found);
+        }
         self.add_clause(found.iter().map(|package| positive(*package)), source);
         self.found = found;
     }
@@ -263,6 +269,9 @@ impl<'u> Solver<'u> {
         let (found, _) = offers.potential(dep);
         if found.is_empty() {
             return;
+        }
+        if !self.universe.orphans.is_empty() {
+            self.asked.extend(&found);
         }
         if !rich::is_complex(dep) {
             self.add_clause(found.into_iter().map(positive), source);
@@ -396,12 +405,7 @@ impl<'u> Solver<'u> {
         known.clear();
         known.resize(universe.len(), false);
         self.found.clear();
-        for literal in &self.dynamic.data {
-            let literal = *literal as Literal;
-            if literal > 0 {
-                self.found.push(package_of(literal));
-            }
-        }
+        self.found.extend(&self.asked);
         loop {
             while let Some(package) = self.found.pop() {
                 if !std::mem::replace(&mut known[package as usize], true) {
@@ -718,6 +722,7 @@ impl<'u> Solver<'u> {
         self.dynamic.offsets.truncate(1);
         self.sources.clear();
         self.jobs = 0;
+        self.asked.clear();
         self.occurs.clear();
         for package in self.occurs_touched.drain(..) {
             self.occurs_first[package as usize] = NONE;
