@@ -1,5 +1,7 @@
 //! The cache file: what was saved is what is read, and damage is noticed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 use depsolve::{Request, Solver, Universe};
 use rpm::md::Package;
 use rpm::{Dep, Nevra};

@@ -3,6 +3,8 @@
 //! `DEPSOLVE_CASES` says how many (5,000 unless told), `DEPSOLVE_SEED` where to begin. A difference is reduced to the
 //! smallest repository that still shows it and printed in the notation of `tests/cases.rs`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 

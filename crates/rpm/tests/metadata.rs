@@ -1,5 +1,7 @@
 //! Metadata written and read back, read from the real thing, and refused when it is broken.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
