@@ -1,106 +1,21 @@
 //! libsolv itself as judge: thousands of random repositories with every kind of relation, and the same answers.
 //!
 //! `DEPSOLVE_CASES` says how many (5,000 unless told), `DEPSOLVE_SEED` where to begin. A difference is reduced to the
-//! smallest repository that still shows it and printed in the notation of `tests/cases.rs`.
+//! smallest repository that still shows it and printed in the notation of `tests/notation`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+mod judge;
+mod notation;
 
-use depsolve::{Request, Solver, Universe};
-use rpm::md::{Package, write};
+use judge::{Answer, Judge};
+use notation::Case;
+use rpm::md::Package;
 use rpm::{Dep, Nevra, Relation, Rich};
-use serde::{Deserialize, Serialize};
-
-/// A repository and what is asked of it.
-#[derive(Debug, Clone)]
-struct Case {
-    packages: Vec<Package>,
-    group: Vec<String>,
-    requires: Vec<Dep>,
-    weak: bool,
-}
-
-#[derive(Serialize)]
-struct Question<'a> {
-    primary: String,
-    arch: &'a str,
-    group: &'a [String],
-    requires: Vec<String>,
-    weak: bool,
-}
-
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-struct Answer {
-    resolved: bool,
-    installs: Vec<String>,
-    #[serde(default)]
-    problems: Vec<String>,
-}
-
-struct Judge {
-    process: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Judge {
-    fn new() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge.py");
-        let mut process = Command::new("/usr/bin/python3")
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("/usr/bin/python3 is needed: apt-get install python3 python3-solv");
-        let questions = process.stdin.take().unwrap();
-        let answers = BufReader::new(process.stdout.take().unwrap());
-        Judge { process, questions, answers }
-    }
-
-    fn ask(&mut self, case: &Case) -> Answer {
-        let question = Question {
-            primary: write::complete_primary_xml(&case.packages),
-            arch: "x86_64",
-            group: &case.group,
-            requires: case.requires.iter().map(ToString::to_string).collect(),
-            weak: case.weak,
-        };
-        let line = serde_json::to_string(&question).unwrap();
-        writeln!(self.questions, "{line}").expect("the judge has gone; is python3-solv installed?");
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("the judge says {line}: {error}"))
-    }
-}
-
-impl Drop for Judge {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn ours(case: &Case) -> Answer {
-    let paths = case.requires.iter().map(ToString::to_string).filter(|text| text.starts_with('/'));
-    let universe = Universe::from_packages(case.packages.clone(), "x86_64", paths);
-    let mut solver = Solver::new(&universe);
-    let request =
-        Request { build_group: &case.group, build_requires: &case.requires, weak_deps: case.weak };
-    let resolution = solver.resolve(&request);
-    assert_eq!(solver.resolve(&request), resolution, "asking again gives the same answer");
-    let mut installs: Vec<String> = resolution
-        .installs
-        .iter()
-        .map(|install| universe.package(install.package).to_string())
-        .collect();
-    installs.sort();
-    Answer {
-        resolved: resolution.resolved(),
-        installs,
-        problems: resolution.problems.iter().map(ToString::to_string).collect(),
-    }
+    let (installs, problems) = case.solve();
+    Answer { resolved: problems.is_empty(), installs, problems }
 }
 
 fn differs(judge: &mut Judge, case: &Case) -> bool {
@@ -362,31 +277,6 @@ fn reduce(judge: &mut Judge, mut case: Case) -> Case {
     }
 }
 
-fn show(case: &Case) -> String {
-    let mut text = String::new();
-    let mut line = |indent: &str, what: &str, value: &str| {
-        text.push_str(&format!("{indent}{what} {value}\n"));
-    };
-    for package in &case.packages {
-        line("", "package", &package.nevra.to_string());
-        package.provides.iter().for_each(|d| line("  ", "provides", &d.to_string()));
-        package.requires.iter().for_each(|d| line("  ", "requires", &d.dep.to_string()));
-        package.conflicts.iter().for_each(|d| line("  ", "conflicts", &d.to_string()));
-        package.obsoletes.iter().for_each(|d| line("  ", "obsoletes", &d.to_string()));
-        package.recommends.iter().for_each(|d| line("  ", "recommends", &d.to_string()));
-        package.suggests.iter().for_each(|d| line("  ", "suggests", &d.to_string()));
-        package.supplements.iter().for_each(|d| line("  ", "supplements", &d.to_string()));
-        package.enhances.iter().for_each(|d| line("  ", "enhances", &d.to_string()));
-        package.files.iter().for_each(|d| line("  ", "file", d));
-    }
-    case.group.iter().for_each(|d| line("", "group", d));
-    case.requires.iter().for_each(|d| line("", "install", &d.to_string()));
-    if !case.weak {
-        line("", "without", "weak");
-    }
-    text
-}
-
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
@@ -403,7 +293,7 @@ fn random_repositories_are_solved_as_by_libsolv() {
         let theirs = judge.ask(&case);
         let ours = ours(&case);
         resolved += u64::from(theirs.resolved);
-        assert!(is_consistent(&case, &ours.installs), "seed {seed}:\n{}{ours:?}", show(&case));
+        assert!(is_consistent(&case, &ours.installs), "seed {seed}:\n{case}{ours:?}");
         if theirs.resolved == ours.resolved && theirs.installs == ours.installs {
             continue;
         }
@@ -416,7 +306,7 @@ fn random_repositories_are_solved_as_by_libsolv() {
             let case = reduce(&mut judge, case);
             let theirs = judge.ask(&case);
             let ours = self::ours(&case);
-            println!("seed {seed}:\n{}theirs: {theirs:?}\nours:   {ours:?}\n", show(&case));
+            println!("seed {seed}:\n{}theirs: {theirs:?}\nours:   {ours:?}\n", case);
         }
     }
     println!("{cases} cases, {resolved} resolved, {} differ, {excused} excused", failures.len());

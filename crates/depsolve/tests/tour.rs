@@ -1,0 +1,343 @@
+//! A tour of RPM's dependencies: what each kind means, and what the solver makes of it. Every answer is also asked of
+//! libsolv, so that the tour tells what is, not what we think.
+
+mod judge;
+mod notation;
+
+use judge::Judge;
+use notation::Case;
+
+/// Solves a case and shows names of what is installed, separated by spaces, or the problem.
+#[track_caller]
+fn solve(text: &str) -> String {
+    let case = Case::parse(text);
+    let (installs, problems) = case.solve();
+    let theirs = Judge::new().ask(&case);
+    assert_eq!(theirs.installs, installs, "libsolv says so on the left");
+    assert_eq!(theirs.resolved, problems.is_empty(), "{theirs:?} {problems:?}");
+    if problems.is_empty() { installs.join(" ") } else { problems.join("\n") }
+}
+
+#[test]
+fn a_package_brings_what_it_requires() {
+    let installed = solve(
+        "package make-1:4.4-1.x86_64
+           requires libguile
+         package guile-3-1.x86_64
+           provides libguile
+         package emacs-29-1.x86_64
+         install make",
+    );
+    assert_eq!(installed, "guile-0:3-1.x86_64 make-1:4.4-1.x86_64");
+}
+
+#[test]
+fn the_newest_version_is_taken() {
+    let installed = solve(
+        "package gcc-13.2-1.x86_64
+         package gcc-13.10-1.x86_64
+         package gcc-13.9-1.x86_64
+         install gcc",
+    );
+    assert_eq!(installed, "gcc-0:13.10-1.x86_64");
+}
+
+#[test]
+fn unless_the_request_wants_an_older_one() {
+    let installed = solve(
+        "package gcc-13.2-1.x86_64
+         package gcc-12.3-1.x86_64
+         install gcc < 13",
+    );
+    assert_eq!(installed, "gcc-0:12.3-1.x86_64");
+}
+
+#[test]
+fn pre_releases_are_older_and_snapshots_newer() {
+    let repository = "package foo-1.0~rc1-1.x86_64
+                      package foo-1.0-1.x86_64
+                      package foo-1.0^git5-1.x86_64
+                      ";
+    assert_eq!(solve(&format!("{repository} install foo")), "foo-0:1.0^git5-1.x86_64");
+    assert_eq!(solve(&format!("{repository} install foo <= 1.0")), "foo-0:1.0-1.x86_64");
+    assert_eq!(solve(&format!("{repository} install foo < 1.0")), "foo-0:1.0~rc1-1.x86_64");
+}
+
+#[test]
+fn an_epoch_beats_every_version() {
+    let installed = solve(
+        "package foo-2024-1.x86_64
+         package foo-1:1-1.x86_64
+         install foo",
+    );
+    assert_eq!(installed, "foo-1:1-1.x86_64");
+}
+
+#[test]
+fn a_requirement_without_release_fits_every_release() {
+    let installed = solve("package foo-1.0-7.fc40.x86_64\n install foo = 1.0");
+    assert_eq!(installed, "foo-0:1.0-7.fc40.x86_64");
+}
+
+#[test]
+fn an_unversioned_provide_satisfies_every_version() {
+    let installed = solve(
+        "package sendmail-8-1.x86_64
+           provides mta
+         install mta >= 99",
+    );
+    assert_eq!(installed, "sendmail-0:8-1.x86_64");
+}
+
+#[test]
+fn among_equals_the_alphabet_decides() {
+    let installed = solve(
+        "package postfix-3-1.x86_64
+           provides mta
+         package exim-4-1.x86_64
+           provides mta
+         package sendmail-8-1.x86_64
+           provides mta
+         install mta",
+    );
+    assert_eq!(installed, "exim-0:4-1.x86_64");
+}
+
+#[test]
+fn but_not_when_another_one_is_needed_anyway() {
+    let installed = solve(
+        "package postfix-3-1.x86_64
+           provides mta
+         package exim-4-1.x86_64
+           provides mta
+         package mailman-3-1.x86_64
+           requires postfix
+         install mta
+         install mailman",
+    );
+    assert_eq!(installed, "mailman-0:3-1.x86_64 postfix-0:3-1.x86_64");
+}
+
+#[test]
+fn files_are_as_good_as_provides() {
+    let installed = solve(
+        "package python3-3.12-1.x86_64
+           file /usr/bin/python3
+         package script-1-1.noarch
+           requires /usr/bin/python3
+         install script",
+    );
+    assert_eq!(installed, "python3-0:3.12-1.x86_64 script-0:1-1.noarch");
+}
+
+#[test]
+fn a_missing_build_requirement_is_told_by_name() {
+    assert_eq!(solve("install nothing >= 3"), "No package found for: nothing >= 3");
+    assert_eq!(solve("group nothing"), "", "a missing entry of the build group is skipped");
+    assert_eq!(solve("install (nothing or nowhere)"), "", "and so is a rich one");
+}
+
+#[test]
+fn a_missing_requirement_further_down_is_explained() {
+    let problem = solve(
+        "package app-1-1.x86_64
+           requires lib = 2
+         package lib-2-1.x86_64
+           requires libold.so.1
+         install app",
+    );
+    assert_eq!(
+        problem,
+        "Problem: conflicting requests\n \
+         - package app-1-1.x86_64 requires lib = 2, but none of the providers can be installed\n \
+         - nothing provides libold.so.1 needed by lib-2-1.x86_64"
+    );
+}
+
+#[test]
+fn conflicts_keep_packages_apart() {
+    let problem = solve(
+        "package a-1-1.x86_64
+           conflicts b < 2
+         package b-1-1.x86_64
+         install a
+         install b",
+    );
+    assert_eq!(
+        problem,
+        "Problem: package a-1-1.x86_64 conflicts with b < 2 provided by b-1-1.x86_64\n \
+         - conflicting requests"
+    );
+}
+
+#[test]
+fn a_package_may_conflict_with_what_it_provides_itself() {
+    let installed = solve(
+        "package exim-4-1.x86_64
+           provides mta
+           conflicts mta
+         install exim",
+    );
+    assert_eq!(installed, "exim-0:4-1.x86_64");
+}
+
+#[test]
+fn an_obsoleting_package_takes_the_place_of_the_old_one() {
+    let installed = solve(
+        "package iptables-1-1.x86_64
+           provides firewall
+         package nftables-1-1.x86_64
+           provides firewall
+           obsoletes iptables < 2
+         install firewall",
+    );
+    assert_eq!(installed, "nftables-0:1-1.x86_64");
+}
+
+#[test]
+fn obsoletes_look_at_names_not_at_provides() {
+    let installed = solve(
+        "package new-1-1.x86_64
+           obsoletes old
+         package other-1-1.x86_64
+           provides old
+         install new
+         install other",
+    );
+    assert_eq!(installed, "new-0:1-1.x86_64 other-0:1-1.x86_64");
+}
+
+#[test]
+fn the_machines_own_architecture_is_preferred() {
+    let installed = solve(
+        "package glibc-2-1.i686
+         package glibc-2-1.x86_64
+         install glibc",
+    );
+    assert_eq!(installed, "glibc-0:2-1.x86_64");
+}
+
+#[test]
+fn a_package_of_the_other_architecture_comes_beside_its_better_half() {
+    let installed = solve(
+        "package glibc-2-1.i686
+           provides libc.so.6
+         package glibc-2-1.x86_64
+           provides libc.so.6()(64bit)
+         install libc.so.6",
+    );
+    assert_eq!(installed, "glibc-0:2-1.i686 glibc-0:2-1.x86_64");
+}
+
+#[test]
+fn what_rpm_itself_understands_needs_no_package() {
+    let installed = solve(
+        "package foo-1-1.x86_64
+           requires rpmlib(CompressedFileNames) <= 3.0.4-1
+         install foo",
+    );
+    assert_eq!(installed, "foo-0:1-1.x86_64");
+}
+
+#[test]
+fn if_asks_only_under_a_condition() {
+    let repository = "package app-1-1.x86_64
+                        requires (app-kde if plasma else app-gtk)
+                      package app-kde-1-1.x86_64
+                      package app-gtk-1-1.x86_64
+                      package plasma-6-1.x86_64
+                      install app
+                      ";
+    assert_eq!(solve(repository), "app-0:1-1.x86_64 app-gtk-0:1-1.x86_64");
+    assert_eq!(
+        solve(&format!("{repository} install plasma")),
+        "app-0:1-1.x86_64 app-kde-0:1-1.x86_64 plasma-0:6-1.x86_64"
+    );
+}
+
+#[test]
+fn with_wants_it_all_from_one_package() {
+    let installed = solve(
+        "package rust-serde1.0-1-1.noarch
+           provides crate(serde) = 1.0
+         package rust-serde1.9-1-1.noarch
+           provides crate(serde) = 1.9
+         package rust-serde2.0-1-1.noarch
+           provides crate(serde) = 2.0
+         install (crate(serde) >= 1.5 with crate(serde) < 2)",
+    );
+    assert_eq!(installed, "rust-serde1.9-0:1-1.noarch");
+}
+
+#[test]
+fn recommendations_are_followed_if_possible() {
+    let repository = "package vim-9-1.x86_64
+                        recommends spell
+                        recommends broken
+                      package spell-1-1.x86_64
+                      package broken-1-1.x86_64
+                        requires nothing
+                      install vim
+                      ";
+    assert_eq!(solve(repository), "spell-0:1-1.x86_64 vim-0:9-1.x86_64");
+    assert_eq!(solve(&format!("{repository} without weak")), "vim-0:9-1.x86_64");
+}
+
+#[test]
+fn a_supplement_invites_itself() {
+    let installed = solve(
+        "package langpack-de-1-1.noarch
+           supplements (office and locale-de)
+         package office-1-1.x86_64
+         package locale-de-1-1.noarch
+         install office
+         install locale-de",
+    );
+    assert_eq!(installed, "langpack-de-0:1-1.noarch locale-de-0:1-1.noarch office-0:1-1.x86_64");
+}
+
+#[test]
+fn a_supplement_that_holds_only_by_absence_installs_nothing() {
+    let installed = solve(
+        "package extra-1-1.noarch
+           supplements (nothing if other)
+         package other-1-1.noarch
+         package app-1-1.noarch
+         install app",
+    );
+    assert_eq!(installed, "app-0:1-1.noarch");
+}
+
+#[test]
+fn what_is_suggested_is_preferred_but_not_installed() {
+    let installed = solve(
+        "package app-1-1.noarch
+           requires mta
+           suggests postfix
+           suggests documentation
+         package exim-4-1.x86_64
+           provides mta
+         package postfix-3-1.x86_64
+           provides mta
+         package documentation-1-1.noarch
+         install app",
+    );
+    assert_eq!(installed, "app-0:1-1.noarch postfix-0:3-1.x86_64");
+}
+
+#[test]
+fn a_choice_is_taken_back_when_another_candidate_comes_in_anyway() {
+    let installed = solve(
+        "package app-1-1.noarch
+           requires database
+         package alpha-1-1.noarch
+           provides database
+           requires runtime
+         package beta-1-1.noarch
+           provides database
+         package runtime-1-1.noarch
+           requires beta
+         install app",
+    );
+    assert_eq!(installed, "app-0:1-1.noarch beta-0:1-1.noarch");
+}
