@@ -21,7 +21,7 @@ use koschei_db::{Address, DatabaseConfig, Pool};
 use support::{
     accounts,
     browser::Browser,
-    demo::{Demo, processes_of},
+    demo::{Demo, is_alive, processes_of},
     installation::{free_port, get},
     koschei,
 };
@@ -130,8 +130,7 @@ fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
     assert!(status.success(), "{status}");
     assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
     assert!(demo.said().contains("Stopped."), "{}", demo.said());
-    let left: Vec<_> =
-        family.into_iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
+    let left: Vec<i32> = family.into_iter().filter(|pid| is_alive(*pid)).collect();
     assert!(left.is_empty(), "still running: {left:?}");
     assert_eq!(processes_of(directory.path()), BTreeMap::new());
 }

@@ -227,6 +227,11 @@ pub(crate) fn processes_of(directory: &Path) -> BTreeMap<i32, Vec<String>> {
     found
 }
 
+/// Whether a process runs; one that has ended and that nobody has asked about does not.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    parents().contains_key(&pid)
+}
+
 /// The parent of each process.
 fn parents() -> BTreeMap<i32, i32> {
     let mut parents = BTreeMap::new();
