@@ -13,7 +13,6 @@ use std::{
     collections::BTreeMap,
     net::TcpListener,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -30,10 +29,7 @@ use support::{
 const PROMISE: Duration = Duration::from_secs(60);
 
 /// A demo keeps a small machine busy; two at a time would prove nothing about the time that one takes.
-fn one_at_a_time() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The demo's database, as its services reach it.
 async fn database_of(directory: &Path) -> Pool {
@@ -72,7 +68,7 @@ fn hurry(directory: &Path) {
 
 #[test]
 fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
-    let _turn = one_at_a_time();
+    let _turn = ONE_AT_A_TIME.blocking_lock();
     let directory = tempfile::tempdir().unwrap();
     let started = Instant::now();
     let mut demo = Demo::start(directory.path(), &["--speed", "3"]);
@@ -137,7 +133,7 @@ fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_at_any_moment_it_goes_on_and_no_build_is_lost_or_doubled() {
-    let _turn = one_at_a_time();
+    let _turn = ONE_AT_A_TIME.lock().await;
     let directory = tempfile::tempdir().unwrap();
     // In the first moments, while it sets itself up; then in the middle of life, with builds being submitted.
     for moment in [800, 2500] {
@@ -202,7 +198,7 @@ async fn after_kill_9_at_any_moment_it_goes_on_and_no_build_is_lost_or_doubled()
 
 #[test]
 fn what_stands_in_the_way_is_one_clear_sentence() {
-    let _turn = one_at_a_time();
+    let _turn = ONE_AT_A_TIME.blocking_lock();
     // A port that is taken.
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -251,7 +247,7 @@ fn what_stands_in_the_way_is_one_clear_sentence() {
 
 #[test]
 fn one_process_that_dies_is_started_again() {
-    let _turn = one_at_a_time();
+    let _turn = ONE_AT_A_TIME.blocking_lock();
     let directory = tempfile::tempdir().unwrap();
     let mut demo = Demo::start(directory.path(), &["--speed", "4"]);
     demo.wait_for("Open ", PROMISE);
