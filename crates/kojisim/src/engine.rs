@@ -184,9 +184,11 @@ impl Engine {
             self.store.remember(|memory| memory.last_seen = now);
             self.store.commit()?;
         }
-        for news in self.news.drain(..) {
-            // Nobody listening is fine.
-            let _ = self.listeners.send(news);
+        if self.listeners.receiver_count() > 0 || self.news.len() > 100 {
+            for news in self.news.drain(..) {
+                // Nobody listening is fine.
+                let _ = self.listeners.send(news);
+            }
         }
         Ok(())
     }

@@ -336,7 +336,12 @@ fn bumped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bumped;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::task_state;
+    use crate::store::Store;
+    use crate::world::{Life, World};
 
     #[test]
     fn the_last_number_grows() {
@@ -350,5 +355,92 @@ mod tests {
         ] {
             assert_eq!(bumped(before), after);
         }
+    }
+
+    const START: f64 = 1.8e9;
+
+    fn buyan(directory: &std::path::Path) -> Engine {
+        let store = Store::open(&directory.join("hub")).unwrap();
+        let world = Arc::new(World::buyan().unwrap());
+        let life = Life { whims: None, ..Life::buyan().unwrap() };
+        let files = directory.join("files");
+        Engine::new(store, world, Some(Arc::new(life)), files, 1.0, true, 1, START).unwrap()
+    }
+
+    /// What a build of the newest revision in the newest repo would come to.
+    fn verdict(engine: &mut Engine, source: &str) -> Verdict {
+        let tag = engine.tag_named("buyan2-build").unwrap().id;
+        let repo = engine.newest_repo(tag, repo_state::READY).unwrap().id;
+        let dest = engine.tag_named("buyan2").unwrap().id;
+        let revision = engine.latest_build(dest, source).unwrap().revision;
+        let revision = engine.store.revisions.get(revision).unwrap().clone();
+        engine.attempt(&revision, repo, "x86_64").unwrap().verdict
+    }
+
+    fn unresolved(engine: &mut Engine, source: &str) -> bool {
+        matches!(verdict(engine, source), Verdict::MissingRequires(_))
+    }
+
+    fn broken(engine: &mut Engine, source: &str) -> bool {
+        matches!(verdict(engine, source), Verdict::Broken(_))
+    }
+
+    #[test]
+    fn the_story_of_buyan() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut engine = buyan(directory.path());
+        let source =
+            "../packages/python-pyyaml/6.0.1/18.by2/src/python-pyyaml-6.0.1-18.by2.src.rpm";
+        let build = |engine: &mut Engine| {
+            let opts = json!({"scratch": true, "arch_override": "x86_64"});
+            engine.build_task(source, json!("buyan2"), opts, 1, 20)
+        };
+        let state = |engine: &Engine, task| engine.store.tasks.get(task).unwrap().state;
+
+        // Before the library's update a build works; within half a minute after it, it does not.
+        let before = build(&mut engine);
+        engine.advance(START + 20.0).unwrap();
+        assert_eq!(state(&engine, before), task_state::CLOSED);
+        let after = build(&mut engine);
+        engine.advance(START + 35.0).unwrap();
+        assert_eq!(state(&engine, after), task_state::FAILED);
+        assert!(broken(&mut engine, "python-pyyaml"));
+
+        // Its packager mends it, with a real build.
+        engine.advance(START + 148.0).unwrap();
+        let dest = engine.tag_named("buyan2").unwrap().id;
+        assert_eq!(
+            engine.latest_build(dest, "python-pyyaml").unwrap().nvr(),
+            "python-pyyaml-6.0.2-1.by2"
+        );
+        assert_eq!(verdict(&mut engine, "python-pyyaml"), Verdict::Good);
+
+        // The soname bump: what needs a library linked with the old one cannot be installed.
+        engine.advance(START + 175.0).unwrap();
+        assert!(unresolved(&mut engine, "python-lxml"));
+        assert!(!unresolved(&mut engine, "libxslt"), "it needs only libxml2-devel, which is new");
+        engine.advance(START + 338.0).unwrap();
+        for name in ["libxslt", "python-lxml", "perl-XML-LibXML"] {
+            assert_eq!(verdict(&mut engine, name), Verdict::Good, "{name}");
+        }
+
+        // The compiler breaks three packages, and no more.
+        engine.advance(START + 370.0).unwrap();
+        let names: Vec<String> = engine
+            .world
+            .sources
+            .iter()
+            .filter(|(_, source)| !source.blocked)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let failing: Vec<&String> =
+            names.iter().filter(|name| verdict(&mut engine, name) != Verdict::Good).collect();
+        assert_eq!(failing, ["flex", "less", "syslinux"]);
+
+        // In the end all is well.
+        engine.advance(START + 600.0).unwrap();
+        let failing: Vec<&String> =
+            names.iter().filter(|name| verdict(&mut engine, name) != Verdict::Good).collect();
+        assert!(failing.is_empty(), "{failing:?}");
     }
 }

@@ -140,6 +140,8 @@ pub struct Sim {
     stop: watch::Sender<bool>,
     server: tokio::task::JoinHandle<()>,
     life: tokio::task::JoinHandle<()>,
+    /// Hears everything from the very start; the first who asks gets it.
+    first_news: Mutex<Option<broadcast::Receiver<News>>>,
 }
 
 /// The user that Koschei logs in as in the built-in world; the password is the same word.
@@ -166,6 +168,7 @@ impl Sim {
                 path: topdir.clone(),
                 source: std::io::Error::other(error),
             })??;
+        let first_news = Mutex::new(Some(engine.listeners.subscribe()));
         let weather = Weather::default();
         let shared = Arc::new(Shared {
             engine: Mutex::new(engine),
@@ -188,7 +191,7 @@ impl Sim {
             }
         });
         let life = tokio::spawn(live(shared.clone(), stopped));
-        Ok(Sim { shared, address, stop, server, life })
+        Ok(Sim { shared, address, stop, server, life, first_news })
     }
 
     fn engine(options: Options, topdir: PathBuf) -> Result<Engine, StartError> {
@@ -250,8 +253,11 @@ impl Sim {
         &self.shared.topdir
     }
 
-    /// Everything that happens from now on, one sentence each.
+    /// Everything that happens from now on, one sentence each; the first to ask hears it from the start.
     pub fn news(&self) -> broadcast::Receiver<News> {
+        if let Some(first) = self.first_news.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return first;
+        }
         self.shared.with_engine(|engine| engine.listeners.subscribe())
     }
 
