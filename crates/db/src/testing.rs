@@ -12,6 +12,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -49,7 +50,8 @@ impl Database {
     /// Returns once some session of this database waits for a lock: for tests of transactions that meet.
     pub async fn until_somebody_waits(&self) {
         let mut connection = self.connection().await;
-        loop {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
             let waits: bool = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT FROM pg_stat_activity
                                 WHERE datname = current_database() AND wait_event_type = 'Lock')",
@@ -62,6 +64,7 @@ impl Database {
             }
             tokio::task::yield_now().await;
         }
+        panic!("nobody waited for a lock within a minute");
     }
 }
 

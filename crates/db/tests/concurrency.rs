@@ -4,9 +4,10 @@
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use koschei_core::states::BuildState;
-use koschei_db::builds::{self, Ending, RealBuild};
+use koschei_db::builds::{self, Ending, RealBuild, TaggedVersion};
 use koschei_db::resolution::{self, BuildResolution, Installed};
 use koschei_db::testing::{self, Database};
+use koschei_db::{PgConnection, connect};
 use sqlx::Connection as _;
 
 fn hour(hour: u32) -> DateTime<Utc> {
@@ -31,25 +32,35 @@ async fn world() -> Database {
     database
 }
 
-/// Registers a real build of the package, from another process.
-fn register(database: &Database) -> tokio::task::JoinHandle<koschei_db::Result<Vec<i32>>> {
-    let pool = database.pool().clone();
-    tokio::spawn(async move {
-        let mut transaction = pool.begin().await.unwrap();
-        let build = RealBuild {
-            package_id: 1,
-            task_id: 30,
-            repo_id: 7,
-            started: hour(3),
-            finished: hour(4),
-            epoch: None,
-            version: "2".into(),
-            release: "1".into(),
-            subtasks: Vec::new(),
-        };
-        let registered = builds::register_real(&mut transaction, &[build]).await?;
-        transaction.commit().await?;
-        Ok(registered)
+fn real_build() -> RealBuild {
+    RealBuild {
+        package_id: 1,
+        task_id: 30,
+        repo_id: 7,
+        started: hour(3),
+        finished: hour(4),
+        epoch: None,
+        version: "2".into(),
+        release: "1".into(),
+        subtasks: Vec::new(),
+    }
+}
+
+/// Does something in a transaction, in another process.
+fn another_process<T: Send + 'static>(
+    database: &Database,
+    work: impl AsyncFnOnce(&mut PgConnection) -> koschei_db::Result<T> + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    let config = database.config().clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let pool = connect(&config).await.unwrap();
+            let mut transaction = pool.begin().await.unwrap();
+            let outcome = work(&mut transaction).await.unwrap();
+            transaction.commit().await.unwrap();
+            outcome
+        })
     })
 }
 
@@ -69,7 +80,8 @@ async fn a_build_finishes_while_a_real_one_of_its_package_is_registered() {
     let mut connection = database.connection().await;
     let mut transaction = connection.begin().await.unwrap();
     let locked = builds::lock_running(&mut transaction, 2).await.unwrap().unwrap();
-    let other = register(&database);
+    let other =
+        another_process(&database, async |conn| builds::register_real(conn, &[real_build()]).await);
     database.until_somebody_waits().await;
     let ending = Ending {
         state: BuildState::Complete,
@@ -80,39 +92,63 @@ async fn a_build_finishes_while_a_real_one_of_its_package_is_registered() {
     };
     locked.finish(&mut transaction, &ending, |_| 0).await.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(other.await.unwrap().unwrap(), [1]);
+    assert_eq!(other.join().unwrap(), [1]);
     assert_eq!(last_builds(&database).await, (Some(3), Some(3), vec![3]));
 }
 
 #[tokio::test]
 async fn a_build_is_resolved_while_a_real_one_of_its_package_is_registered() {
     let database = world().await;
-    let mut connection = database.connection().await;
-    let mut transaction = connection.begin().await.unwrap();
-    let result = BuildResolution {
-        build_id: 2,
-        installs: Some(vec![Installed { id: 1, distance: Some(1) }]),
-    };
-    // The other comes when the build and its package are locked, and before the build's predecessor is touched.
     sqlx::query("UPDATE build SET dependency_keys = '\\x789c63606060040000050002' WHERE id = 1")
         .execute(database.pool())
         .await
         .unwrap();
-    // What storing begins with, so that the other meets it there.
-    sqlx::query("SELECT FROM build WHERE package_id = 1 ORDER BY id FOR NO KEY UPDATE")
+    let mut connection = database.connection().await;
+    let mut transaction = connection.begin().await.unwrap();
+    // Registering has come as far as the first build of the package.
+    sqlx::query("SELECT FROM build WHERE id = 1 FOR NO KEY UPDATE")
         .execute(&mut *transaction)
         .await
         .unwrap();
-    let other = register(&database);
+    let other = another_process(&database, async |conn| {
+        let result = BuildResolution {
+            build_id: 2,
+            installs: Some(vec![Installed { id: 1, distance: Some(1) }]),
+        };
+        resolution::store_builds(conn, &[result], 3000).await
+    });
     database.until_somebody_waits().await;
-    let stored = resolution::store_builds(&mut transaction, &[result], 3000).await.unwrap();
-    assert_eq!(stored, 1);
+    let registered = builds::register_real(&mut transaction, &[real_build()]).await.unwrap();
+    assert_eq!(registered, [1]);
     transaction.commit().await.unwrap();
-    assert_eq!(other.await.unwrap().unwrap(), [1]);
+    assert_eq!(other.join().unwrap(), 1);
     let keys: Vec<bool> =
         sqlx::query_scalar("SELECT dependency_keys IS NOT NULL FROM build ORDER BY id")
             .fetch_all(database.pool())
             .await
             .unwrap();
     assert_eq!(keys, [false, true, false]);
+    assert_eq!(last_builds(&database).await, (Some(3), Some(3), vec![3]));
+}
+
+#[tokio::test]
+async fn tagging_changes_while_a_build_of_the_package_finishes() {
+    let database = world().await;
+    let mut connection = database.connection().await;
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query("SELECT FROM build WHERE id = 1 FOR NO KEY UPDATE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let other = another_process(&database, async |conn| {
+        let locked = builds::lock_running(conn, 2).await?.unwrap();
+        locked.delete(conn, "canceled").await
+    });
+    database.until_somebody_waits().await;
+    let latest =
+        TaggedVersion { package_id: 1, epoch: None, version: "0".into(), release: "1".into() };
+    assert_eq!(builds::mark_untagged(&mut transaction, &[latest]).await.unwrap(), 2);
+    transaction.commit().await.unwrap();
+    other.join().unwrap();
+    assert_eq!(last_builds(&database).await, (None, None, vec![]));
 }
