@@ -166,7 +166,9 @@ async fn store(
     chunk: Vec<(BuildToResolve, Resolution)>,
 ) -> Result<usize> {
     let mut conn = acquire(ctx).await?;
-    known.learn(&mut conn, chunk.iter().map(|(_, result)| &result.installs)).await?;
+    known
+        .learn(&mut conn, chunk.iter().map(|(_, result)| result.installs.as_slice()).collect())
+        .await?;
     drop(conn);
     let results: Vec<BuildResolution> = chunk
         .iter()

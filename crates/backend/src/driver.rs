@@ -340,6 +340,17 @@ fn memory_in_kib() -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
+    /// Compiles when the services can run on any thread.
+    #[allow(dead_code, reason = "never called")]
+    fn services_can_be_spawned(ctx: &Context) {
+        fn sent(_: impl Send) {}
+        sent(polling::step(ctx));
+        sent(repo_resolver::step(ctx));
+        sent(build_resolver::step(ctx));
+        sent(scheduler::step(ctx));
+        sent(run(Service::Polling, ctx));
+    }
+
     #[test]
     fn pauses_grow_and_end_at_a_minute() {
         assert!(pause(1) <= Duration::from_millis(1250));

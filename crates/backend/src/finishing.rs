@@ -39,7 +39,8 @@ enum Verdict {
 pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> {
     let now = Utc::now();
     let infos =
-        ask(ctx, running.iter().map(|build| calls::get_task_info(build.task_id.into()))).await?;
+        ask(ctx, running.iter().map(|build| calls::get_task_info(build.task_id.into())).collect())
+            .await?;
     let mut looked_at = Vec::with_capacity(running.len());
     for (build, info) in running.into_iter().zip(infos) {
         // A fault for this one task was logged; the others go on.
@@ -107,7 +108,7 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
 }
 
 /// Asks the primary Koji many things at once. What it refuses for one of them is logged and left out.
-async fn ask<T>(ctx: &Context, calls: impl IntoIterator<Item = Call<T>>) -> Result<Vec<Option<T>>> {
+async fn ask<T>(ctx: &Context, calls: Vec<Call<T>>) -> Result<Vec<Option<T>>> {
     let mut answers = Vec::new();
     for answer in ctx.primary.multicall(calls).all().await? {
         match answer {
@@ -133,7 +134,8 @@ async fn ask_results(
         .filter(|task| standing(task.state) == Standing::Failed)
         .map(|task| task.id)
         .collect();
-    let results = ask(ctx, failed.iter().map(|task| calls::get_task_result(*task))).await?;
+    let results =
+        ask(ctx, failed.iter().map(|task| calls::get_task_result(*task)).collect()).await?;
     Ok(failed.into_iter().zip(results).filter_map(|(id, result)| Some((id, result?))).collect())
 }
 
@@ -148,7 +150,8 @@ async fn ask_children(
         .map(|(build, _, _)| build.task_id)
         .collect();
     let parts =
-        ask(ctx, wanted.iter().map(|task| calls::get_task_children((*task).into()))).await?;
+        ask(ctx, wanted.iter().map(|task| calls::get_task_children((*task).into())).collect())
+            .await?;
     Ok(wanted.into_iter().zip(parts).filter_map(|(id, parts)| Some((id, parts?))).collect())
 }
 

@@ -6,7 +6,7 @@
 //! resolved, so an interrupted run goes on at the next turn, and so do packages whose result was dropped because a new
 //! build of them appeared meanwhile.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -242,9 +242,11 @@ impl Run<'_> {
     /// Stores a chunk of results; how many were not dropped.
     async fn store(&mut self, chunk: Vec<(PackageToResolve, Resolution)>) -> Result<usize> {
         let mut conn = acquire(self.ctx).await?;
-        self.known.learn(&mut conn, chunk.iter().map(|(_, result)| &result.installs)).await?;
+        self.known
+            .learn(&mut conn, chunk.iter().map(|(_, result)| result.installs.as_slice()).collect())
+            .await?;
         let mut compared = Vec::with_capacity(chunk.len());
-        let mut old_names: HashSet<i32> = HashSet::new();
+        let mut old_names: BTreeSet<i32> = BTreeSet::new();
         for (package, result) in chunk {
             let current = self.known.installed(&result.installs);
             // A set that cannot be read counts as not stored.

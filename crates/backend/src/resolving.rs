@@ -204,10 +204,10 @@ impl KnownPackages {
     }
 
     /// Learns the ids of all packages in some install sets. To be called outside of transactions.
-    pub(crate) async fn learn<'a>(
+    pub(crate) async fn learn(
         &mut self,
         conn: &mut PgConnection,
-        installs: impl IntoIterator<Item = &'a Vec<Install>>,
+        installs: Vec<&[Install]>,
     ) -> Result<()> {
         let unknown: BTreeSet<PackageId> = installs
             .into_iter()
@@ -260,7 +260,7 @@ impl KnownPackages {
     pub(crate) async fn learn_names(
         &mut self,
         conn: &mut PgConnection,
-        ids: impl IntoIterator<Item = i32>,
+        ids: BTreeSet<i32>,
     ) -> koschei_db::Result<()> {
         let unknown: BTreeSet<i32> =
             ids.into_iter().filter(|id| !self.names.contains_key(id)).collect();

@@ -1,0 +1,104 @@
+//! Builds in the repos they were made in.
+
+use kojisim::Push;
+use koschei_backend::{build_resolver, polling};
+
+use crate::world::{BUILD_TAG, World, clean};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_builds_get_their_install_sets() {
+    let world = World::empty().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    let builds = world.number("SELECT count(*) FROM build").await;
+    let outcome = clean(build_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(outcome.done as i64, builds);
+    let resolved = "SELECT count(*) FROM build WHERE deps_resolved AND dependency_keys IS NOT NULL";
+    assert_eq!(world.number(resolved).await, builds);
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_between_two_builds_is_history() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    world.push(&Push::of("gcc")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    let changes = world
+        .texts(
+            "SELECT prev.name || ' ' || prev.version || ' > ' || curr.version || ' @' || change.distance
+               FROM applied_change AS change
+               JOIN build ON build.id = change.build_id
+               JOIN package ON package.last_build_id = build.id
+               JOIN dependency AS prev ON prev.id = prev_dep_id
+               JOIN dependency AS curr ON curr.id = curr_dep_id
+              WHERE package.name = 'gcc' AND curr.version = '2.2.0' ORDER BY 1",
+        )
+        .await;
+    assert_eq!(changes, ["zlib 2.1.7 > 2.2.0 @2", "zlib-devel 2.1.7 > 2.2.0 @1"]);
+    let sets = "SELECT count(*) FROM build JOIN package ON package.id = package_id
+                 WHERE name = 'gcc' AND dependency_keys IS NOT NULL";
+    assert_eq!(world.number(sets).await, 1, "only the last one stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_build_is_resolved_before_it_ends() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.submit(&["zlib"]).await;
+    // The builders take the task, and name the repo.
+    let known = "SELECT count(*) FROM build WHERE state = 2 AND repo_id IS NOT NULL";
+    while world.number(known).await == 0 {
+        clean(polling::builds_step(&world.ctx).await.unwrap());
+    }
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 1);
+    assert_eq!(
+        world.number("SELECT count(*) FROM build WHERE state = 2 AND deps_resolved").await,
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_whose_repo_is_gone_makes_its_package_a_new_one() {
+    let world = World::empty().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    let repo = "SELECT repo_id::bigint FROM build WHERE version = '2.2.0'";
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.sim.delete_repo(world.number(repo).await);
+    let outcome = build_resolver::step(&world.ctx).await.unwrap();
+    assert!(outcome.done > 0);
+    let row = "SELECT build_priority::bigint FROM package JOIN build ON build.id = last_build_id
+                WHERE name = 'zlib' AND deps_resolved = false";
+    assert_eq!(world.number(row).await, 3000);
+    clean(outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repo_that_cannot_be_reached_is_tried_again_and_hinders_no_other() {
+    let world = World::empty().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    let repos = "SELECT count(DISTINCT repo_id) FROM build WHERE deps_resolved IS NULL";
+    assert!(world.number(repos).await >= 1);
+    let wrong =
+        world.other(|config| config.koji_config.topurl = "http://127.0.0.1:1/kojifiles".into());
+    let outcome = build_resolver::step(&wrong).await.unwrap();
+    assert_eq!(outcome.failures.len() as i64, world.number(repos).await);
+    assert!(outcome.failures[0].1.is_transient(), "{:?}", outcome.failures);
+    assert_eq!(world.number("SELECT count(*) FROM build WHERE deps_resolved IS NOT NULL").await, 0);
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(world.number(repos).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_resolve_every_build_once() {
+    let world = World::empty().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    let builds = world.number("SELECT count(*) FROM build").await;
+    let other = world.other(|_| {});
+    let (one, two) = tokio::join!(build_resolver::step(&world.ctx), build_resolver::step(&other));
+    assert_eq!((clean(one.unwrap()).done + clean(two.unwrap()).done) as i64, builds);
+    let _ = BUILD_TAG;
+}

@@ -1,0 +1,16 @@
+//! The services against a running hub (kojisim) and a real PostgreSQL: given a world, when a step runs, then what is in
+//! the database and in Koji.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
+
+mod bad_days;
+mod build_resolver;
+mod polling;
+mod repo_resolver;
+mod running;
+mod scheduler;
+mod world;

@@ -1,0 +1,137 @@
+//! Scratch builds from their submission to their end.
+
+use koji::calls;
+use kojisim::Ending;
+use koschei_backend::polling;
+
+use crate::world::{World, clean};
+
+async fn poll(world: &World) {
+    clean(polling::builds_step(&world.ctx).await.unwrap());
+}
+
+const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
+const SCRATCH: &str = "SELECT count(*) FROM build WHERE NOT \"real\"";
+
+/// Submits a build of zlib and ends it.
+async fn end(world: &World, ending: Ending) {
+    let task = world.submit(&["zlib"]).await[0];
+    world.sim.finish_task(task, ending);
+    world.sim.wait_for_task(task).await;
+    poll(world).await;
+    assert_eq!(world.number(RUNNING).await, 0);
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_succeeds_is_complete_with_its_parts() {
+    let world = World::settled().await;
+    let task = world.submit(&["zlib"]).await[0];
+    assert_eq!(world.sim.wait_for_task(task).await, Some(2));
+    poll(&world).await;
+    let row = "SELECT count(*) FROM build WHERE NOT \"real\" AND state = 3 AND finished >= started
+                 AND repo_id IS NOT NULL AND version = '2.1.7'";
+    assert_eq!(world.number(row).await, 1);
+    let arches = world.texts("SELECT arch FROM koji_task JOIN build ON build.id = build_id WHERE NOT \"real\" ORDER BY 1");
+    assert_eq!(arches.await, ["aarch64", "x86_64"]);
+    assert_eq!(world.state("zlib").await, "ok");
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_fails_makes_the_package_failing_and_urgent_once() {
+    let world = World::settled().await;
+    let priority = "SELECT build_priority::bigint FROM package WHERE name = 'zlib'";
+    end(&world, Ending::Fault(1005, "error building package".into())).await;
+    assert_eq!(world.state("zlib").await, "failing");
+    assert_eq!(world.number(priority).await, 200);
+    end(&world, Ending::Fault(1000, "again".into())).await;
+    assert_eq!(world.state("zlib").await, "failing");
+    assert_eq!(world.number(priority).await, 0, "it had failed before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_of_the_builders_is_no_verdict_on_the_package() {
+    let world = World::settled().await;
+    for code in [1, 1001, 4711] {
+        end(&world, Ending::Fault(code, "Traceback (most recent call last)".into())).await;
+        assert_eq!(world.number(SCRATCH).await, 0);
+        assert_eq!(world.state("zlib").await, "ok");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM task_without_build").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_was_canceled_in_koji_never_was() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.ctx.primary.call(calls::cancel_task(task)).await.unwrap();
+    poll(&world).await;
+    assert_eq!(world.number(SCRATCH).await, 0);
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_it_gets_a_build_cancelled() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    poll(&world).await;
+    assert_eq!(world.number(RUNNING).await, 1);
+    world.execute("UPDATE build SET cancel_requested = true WHERE state = 2").await;
+    poll(&world).await;
+    assert_eq!(world.sim.task_state(task), Some(3), "in Koji");
+    assert_eq!(world.number(SCRATCH).await, 0, "and here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_takes_too_long_is_cancelled() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world
+        .execute(
+            "UPDATE build SET started = started - interval '47 hours 59 minutes' WHERE state = 2",
+        )
+        .await;
+    poll(&world).await;
+    assert_eq!(world.number(RUNNING).await, 1);
+    world
+        .execute("UPDATE build SET started = started - interval '2 minutes' WHERE state = 2")
+        .await;
+    poll(&world).await;
+    assert_eq!(world.sim.task_state(task), Some(3));
+    assert_eq!(world.number(SCRATCH).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_koji_does_not_know_is_deleted() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.submit(&["zlib"]).await;
+    world.execute("UPDATE build SET task_id = 999999 WHERE state = 2").await;
+    let mut conn = world.connection().await;
+    let running = koschei_db::builds::running(&mut conn, Some(999_999)).await.unwrap();
+    koschei_backend::finishing::update(&world.ctx, running).await.unwrap();
+    assert_eq!(world.number(SCRATCH).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_finish_a_build_once() {
+    let world = World::settled().await;
+    let names = ["zlib", "xz", "bzip2", "grep", "sed"];
+    world.submit(&names).await;
+    world.builds_end().await;
+    let other = world.other(|_| {});
+    let (one, two) = tokio::join!(polling::builds_step(&world.ctx), polling::builds_step(&other));
+    clean(one.unwrap());
+    clean(two.unwrap());
+    assert_eq!(
+        world.number("SELECT count(*) FROM build WHERE NOT \"real\" AND state = 3").await,
+        5
+    );
+    let tasks = "SELECT count(*) FROM (SELECT FROM koji_task GROUP BY build_id, task_id HAVING count(*) > 1) AS twice";
+    assert_eq!(world.number(tasks).await, 0);
+    world.check_tasks().await;
+}

@@ -1,0 +1,297 @@
+//! Which builds are submitted, how, and what keeps a package from it.
+
+use koji::calls;
+use koji::types::BuildRequest;
+use koji::xmlrpc::Struct;
+use kojisim::{Mishap, Push};
+use koschei_backend::{polling, repo_resolver, scheduler};
+
+use crate::world::{TAG, World, clean};
+
+const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_is_submitted_as_koji_wants_it() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["xz"]).await[0];
+    let task = world.ctx.primary.call(calls::get_task_info(task)).await.unwrap().unwrap();
+    let request = task.build_request().unwrap();
+    let srpm = world.texts("SELECT version || '/' || release FROM build JOIN package ON package.id = package_id WHERE name = 'xz' AND state = 2").await;
+    assert!(
+        request.source.starts_with(&format!("../packages/xz/{}/src/xz-", srpm[0])),
+        "{}",
+        request.source
+    );
+    assert_eq!(request.target.as_deref(), Some(TAG));
+    assert!(request.is_scratch());
+    let arches = request.options.get("arch_override").unwrap().as_str().unwrap();
+    let mut arches: Vec<&str> = arches.split(' ').collect();
+    arches.sort();
+    assert_eq!(arches, ["aarch64", "x86_64"], "of the tag, limited to the configured ones");
+    assert_eq!(task.priority, Some(20 + 30));
+    let row =
+        "SELECT epoch * 1000 + manual_priority FROM build JOIN package ON package.id = package_id
+                WHERE state = 2 AND name = 'xz'";
+    let row: i32 = sqlx::query_scalar(row).fetch_one(&world.db).await.unwrap();
+    assert_eq!(row, 1000, "the epoch of the SRPM, and the manual priority reset");
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_noarch_build_goes_anywhere_and_configured_options_are_passed_on() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["setup"]).await;
+    let ctx = world.other(|config| {
+        config.koji_config.build_opts =
+            koschei_core::config::FreeForm::from_iter([("custom_user_metadata", "by Koschei")]);
+    });
+    clean(scheduler::step(&ctx).await.unwrap());
+    let request = world.scratch_tasks().await[0].build_request().unwrap();
+    assert!(request.options.get("arch_override").is_none());
+    assert_eq!(request.options.get("custom_user_metadata").unwrap().as_str(), Some("by Koschei"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_build_from_repo_id_the_newest_repo_is_named() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["xz"]).await;
+    let ctx = world.other(|config| config.koji_config.build_from_repo_id = true);
+    clean(scheduler::step(&ctx).await.unwrap());
+    let request = world.scratch_tasks().await[0].build_request().unwrap();
+    let repo = world.number("SELECT latest_repo_id::bigint FROM collection").await;
+    assert_eq!((request.target.clone(), request.repo_id()), (None, Some(repo)));
+    assert_eq!(world.number("SELECT repo_id::bigint FROM build WHERE state = 2").await, repo);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_as_fit_are_submitted_most_urgent_first_and_never_more() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.execute("UPDATE package SET manual_priority = 100000 * id").await;
+    let urgent = "SELECT name FROM (SELECT * FROM package WHERE NOT blocked ORDER BY id DESC LIMIT 4) AS last ORDER BY id";
+    let urgent = world.texts(urgent).await;
+    let (one, two) = (
+        world.other(|config| config.koji_config.max_builds = 4),
+        world.other(|config| config.koji_config.max_builds = 4),
+    );
+    let (a, b) = tokio::join!(scheduler::step(&one), scheduler::step(&two));
+    assert_eq!(clean(a.unwrap()).done + clean(b.unwrap()).done, 4, "two processes, one round");
+    let built =
+        "SELECT name FROM package WHERE last_build_id <> last_complete_build_id ORDER BY id";
+    assert_eq!(world.texts(built).await, urgent);
+    assert_eq!(clean(scheduler::step(&one).await.unwrap()).done, 0);
+    assert_eq!(world.number(RUNNING).await, 4);
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_submitted_while_koji_is_busy() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    for host in ["builder-a64-01.buyan.example", "builder-a64-02.buyan.example"] {
+        assert!(world.sim.set_host_load(host, 100.0));
+    }
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0);
+    world.make_urgent(&["setup"]).await;
+    world.execute("UPDATE package SET manual_priority = 20000 WHERE name = 'setup'").await;
+    assert_eq!(
+        clean(scheduler::step(&world.ctx).await.unwrap()).done,
+        1,
+        "noarch goes to the idle ones"
+    );
+    let ctx = world.other(|config| config.koji_config.load_threshold = 1.0);
+    assert_eq!(clean(scheduler::step(&ctx).await.unwrap()).done, 1, "or nobody asks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_without_an_allowed_architecture_waits_until_that_changes() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    world.execute("UPDATE package SET arch_override = 's390x' WHERE name = 'zlib'").await;
+    world.execute("UPDATE package SET manual_priority = 20000 WHERE name = 'zlib'").await;
+    let reason = "SELECT coalesce(scheduler_skip_reason, 0) * 100000::bigint + manual_priority FROM package WHERE name = 'zlib'";
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "on to the next");
+    assert_eq!(world.number(reason).await, 220_000, "reason 2, and the priority stays");
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0);
+    assert_eq!(world.number(reason).await, 220_000);
+    world.execute("UPDATE package SET arch_override = '^aarch64' WHERE name = 'zlib'").await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+    let request = world.scratch_tasks().await[0].build_request().unwrap();
+    assert_eq!(request.options.get("arch_override").unwrap().as_str(), Some("x86_64"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_architectures_in_the_configuration_are_another_chance() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    let none = world.other(|config| config.koji_config.build_arches = vec!["s390x".into()]);
+    assert_eq!(clean(scheduler::step(&none).await.unwrap()).done, 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM package WHERE scheduler_skip_reason = 2").await,
+        1
+    );
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_without_source_is_set_aside_until_it_has_a_new_build() {
+    let world = World::settled().await;
+    world.sim.hold_builds(false);
+    world.calm().await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    world
+        .execute(
+            "UPDATE package SET manual_priority = 20000 WHERE name = 'zlib';
+             ",
+        )
+        .await;
+    world
+        .execute(
+            "UPDATE build SET version = '0.0' FROM package WHERE package.last_build_id = build.id AND name = 'zlib'",
+        )
+        .await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "on to the next");
+    assert_eq!(world.state("zlib").await, "unknown");
+    assert_eq!(
+        world.number("SELECT scheduler_skip_reason::bigint FROM package WHERE name = 'zlib'").await,
+        1
+    );
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(world.state("zlib").await, "ok");
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_is_tagged_nowhere_is_set_aside() {
+    let world = World::settled().await;
+    let nvrs = world.texts("SELECT name || '-' || version || '-' || release FROM build JOIN package ON package.id = package_id WHERE name = 'zlib'").await;
+    for nvr in &nvrs {
+        world.sim.set_tagged(nvr, TAG, false);
+    }
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    let before = world.scratch_tasks().await.len();
+    clean(scheduler::step(&world.ctx).await.unwrap());
+    let reason =
+        "SELECT coalesce(scheduler_skip_reason, 0)::bigint FROM package WHERE name = 'zlib'";
+    let older_is_tagged = world.scratch_tasks().await.len() > before;
+    assert!(older_is_tagged || world.number(reason).await == 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_whose_submission_was_not_answered_is_adopted_and_not_made_twice() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    for mishap in [Mishap::CutAnswer, Mishap::WrongContentType] {
+        world.calm().await;
+        world.make_urgent(&["zlib", "xz"]).await;
+        let tasks = world.scratch_tasks().await.len();
+        world.sim.mishap(Some("build"), mishap.clone());
+        let mut done = 0;
+        for _ in 0..3 {
+            match scheduler::step(&world.ctx).await {
+                Ok(outcome) => done += outcome.done,
+                Err(error) => assert!(error.to_string().contains("build"), "{error}"),
+            }
+        }
+        assert!(done >= 1, "{mishap:?}");
+        assert_eq!(world.scratch_tasks().await.len(), tasks + 2, "{mishap:?}");
+        world.check_tasks().await;
+        assert_eq!(world.number(RUNNING).await, 2);
+        world.execute("UPDATE build SET cancel_requested = true WHERE state = 2").await;
+        clean(polling::builds_step(&world.ctx).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_in_koji_is_adopted_at_the_next_start() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    // What the scheduler sends, without what it writes.
+    let srpm = world.texts("SELECT version || '/' || release || '/src/xz-' || version || '-' || release || '.src.rpm' FROM build JOIN package ON package.id = package_id WHERE name = 'xz'").await;
+    let submit = |source: String, target: Option<&str>, options: Struct| {
+        let request = BuildRequest { source, target: target.map(str::to_owned), options };
+        world.ctx.primary.call(calls::build(&request, Some(30)))
+    };
+    let scratch = || Struct::new().with("scratch", true);
+    let ours = format!("../packages/xz/{}", srpm[0]);
+    let by_target = submit(ours.clone(), Some(TAG), scratch()).await.unwrap();
+    let repo = world.number("SELECT latest_repo_id::bigint FROM collection").await;
+    let by_repo = submit(ours.clone(), None, scratch().with("repo_id", repo)).await.unwrap();
+    submit(ours.clone(), Some("buyan1"), scratch()).await.unwrap();
+    submit("git+https://src.buyan.example/rpms/xz#abc".into(), Some(TAG), scratch()).await.unwrap();
+    submit("../packages/nothing/1/1/src/nothing-1-1.src.rpm".into(), Some(TAG), scratch())
+        .await
+        .unwrap();
+
+    let started_again = world.other(|_| {});
+    clean(scheduler::step(&started_again).await.unwrap());
+    let mut adopted: Vec<i32> =
+        sqlx::query_scalar("SELECT task_id FROM build WHERE state = 2 AND epoch = 1")
+            .fetch_all(&world.db)
+            .await
+            .unwrap();
+    adopted.sort_unstable();
+    assert_eq!(adopted, [by_target, by_repo].map(|id| i32::try_from(id).unwrap()));
+    assert_eq!(world.number("SELECT count(*) FROM task_without_build").await, 3);
+    world.check_tasks().await;
+    assert_eq!(
+        world
+            .number("SELECT repo_id::bigint FROM build WHERE state = 2 AND repo_id IS NOT NULL")
+            .await,
+        repo
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polling_adopts_as_well() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.execute("DELETE FROM build WHERE state = 2").await;
+    clean(polling::builds_step(&world.ctx).await.unwrap());
+    assert_eq!(world.number("SELECT task_id::bigint FROM build WHERE state = 2").await, task);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_with_a_missing_tag_does_not_stop_the_others() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world
+        .execute(
+            "WITH other AS (
+                 INSERT INTO collection (name, display_name, target, dest_tag, build_tag, latest_repo_id, latest_repo_resolved)
+                 VALUES ('bad', 'Bad', 'bad', 'bad', 'bad-build', 1, true) RETURNING id
+             ), packages AS (
+                 INSERT INTO package (base_id, name, collection_id, tracked, resolved, manual_priority)
+                 SELECT base_package.id, base_package.name, other.id, true, true, 90000
+                   FROM base_package, other WHERE base_package.name IN ('xz', 'sed') RETURNING id, name
+             )
+             INSERT INTO build (package_id, state, task_id, started, version, release, repo_id, last_complete, \"real\")
+             SELECT packages.id, 3, 0, now(), build.version, build.release, 1, false, true
+               FROM packages JOIN package ON package.name = packages.name JOIN build ON build.id = package.last_build_id",
+        )
+        .await;
+    world.make_urgent(&["zlib"]).await;
+    let outcome = scheduler::step(&world.ctx).await.unwrap();
+    assert_eq!(outcome.done, 1);
+    assert_eq!(outcome.failures.len(), 1, "{:?}", outcome.failures);
+    assert!(outcome.failures[0].0.ends_with("in bad"));
+}
