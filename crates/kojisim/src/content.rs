@@ -180,7 +180,7 @@ fn one_binary(
     }
 }
 
-fn fill(text: &String, built: Built<'_>, evr: &str, isa: &str) -> String {
+fn fill(text: &str, built: Built<'_>, evr: &str, isa: &str) -> String {
     let mut filled = text
         .replace("%{evr}", evr)
         .replace("%{version}", &built.revision.version)

@@ -4,6 +4,13 @@
 //! The client is installed into a virtual environment below the target directory, once. Its dependency on GSSAPI
 //! is left out, because that one needs the headers of Kerberos, and no login here uses it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test say what they expect, as the test does"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

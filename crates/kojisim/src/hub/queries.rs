@@ -825,8 +825,11 @@ pub(super) fn get_rpm(call: &mut Call<'_>) -> Answer {
     }
 }
 
+/// Name, flags, version.
+type Dependency = (String, i64, String);
+
 /// Requirements that every RPM has: what it takes to unpack it.
-fn rpmlib(contents: &content::Rpm) -> Vec<(String, i64, String)> {
+fn rpmlib(contents: &content::Rpm) -> Vec<Dependency> {
     let mut features = vec![("CompressedFileNames", "3.0.4-1"), ("FileDigests", "4.6.0-1")];
     if contents.arch != "src" {
         features.push(("PayloadFilesHavePrefix", "4.0-1"));
@@ -849,8 +852,8 @@ fn rpmlib(contents: &content::Rpm) -> Vec<(String, i64, String)> {
 }
 
 /// Dependencies as the header has them: by type, sorted by name within it.
-fn dependencies(contents: &content::Rpm) -> Vec<(i64, Vec<(String, i64, String)>)> {
-    let split = |texts: &[String]| -> Vec<(String, i64, String)> {
+fn dependencies(contents: &content::Rpm) -> Vec<(i64, Vec<Dependency>)> {
+    let split = |texts: &[String]| -> Vec<Dependency> {
         texts.iter().map(|text| content::split_dependency(text)).collect()
     };
     let mut requires = split(&contents.requires);
@@ -912,7 +915,7 @@ pub(super) fn rpm_headers(call: &mut Call<'_>) -> Answer {
     let Some(contents) = answers::contents_of(call.engine, rpm) else { return Ok(json!({})) };
     let arches = content::arch_headers(&call.engine.world, &contents.name);
     let is_source = contents.arch == "src";
-    let requires: Vec<(String, i64, String)> = dependencies(&contents)
+    let requires: Vec<Dependency> = dependencies(&contents)
         .into_iter()
         .find(|(kind, _)| *kind == 0)
         .map(|(_, list)| list)
