@@ -249,9 +249,11 @@ async fn searches_take_any_case_and_groups_their_members() {
 async fn several_collections_show_failing_ones_first_and_leave_blocked_cells_empty() {
     let database = world().await;
     let usual = [by(OrderKey::Running), by(OrderKey::Failing), by(OrderKey::Name)];
-    let rows = pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &usual, 100, 0)
-        .await
-        .unwrap();
+    let (rows, total) =
+        pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &usual, 100, 0)
+            .await
+            .unwrap();
+    assert_eq!(total, 7);
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     // `ok` fails in the other collection; `untracked` is tracked there.
     assert_eq!(names, ["running", "failing", "ok", "unresolved", "Zope", "unknown", "untracked"]);
@@ -265,18 +267,21 @@ async fn several_collections_show_failing_ones_first_and_leave_blocked_cells_emp
     assert_eq!(cells("untracked"), [(1, false), (2, true)]);
     assert_eq!(cells("Zope"), [(1, true)]);
     let by_state = [by(OrderKey::StateIn(2))];
-    let rows = pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &by_state, 3, 0)
-        .await
-        .unwrap();
+    let (rows, total) =
+        pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &by_state, 3, 0)
+            .await
+            .unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(
         names,
         ["failing", "ok", "untracked"],
         "those that are not in the collection come last"
     );
-    let next = pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &by_state, 3, 3)
-        .await
-        .unwrap();
+    let (next, _) =
+        pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &by_state, 3, 3)
+            .await
+            .unwrap();
+    assert_eq!((rows.len(), total), (3, 7));
     assert!(next.iter().all(|row| !names.contains(&row.name.as_str())), "pages do not overlap");
 }
 

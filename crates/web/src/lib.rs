@@ -21,6 +21,7 @@ mod culprits;
 mod error;
 mod evr;
 mod frame;
+mod kept;
 mod pages;
 mod parts;
 mod problems;

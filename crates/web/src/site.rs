@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use askama::Template;
 use chrono::Utc;
 use koschei_core::states::PackageState;
-use koschei_db::pages::{self as db, CollectionRow};
-use tokio::sync::Mutex;
+use koschei_db::pages::{self as db, CollectionRow, UnresolvedPackage};
 
 use crate::State;
 use crate::address::Addresses;
 use crate::assets::Assets;
 use crate::config::WebConfig;
 use crate::error::Error;
+use crate::kept::Kept;
 use crate::parts::Mark;
 use crate::request::{Ask, Selection};
 use crate::text::{self, Clock};
@@ -29,20 +28,11 @@ pub(crate) struct Site {
     pub(crate) config: WebConfig,
     pub(crate) addresses: Addresses,
     pub(crate) assets: Assets,
-    waiting: Mutex<Option<Waiting>>,
+    /// Packages waiting for a build, per collection id.
+    waiting: Kept<(), HashMap<i32, i64>>,
+    /// Unresolved packages of collections, by the ids of these.
+    unresolved: Kept<Vec<i32>, Vec<UnresolvedPackage>>,
 }
-
-/// Packages waiting for a build, per collection, as counted a moment ago.
-#[derive(Debug, Clone)]
-struct Waiting {
-    counts: HashMap<i32, i64>,
-    until: Instant,
-}
-
-/// Counting may take this part of a processor's time, at most.
-const WAITING_SHARE: u32 = 50;
-/// A count is never kept for less than this.
-const WAITING_LEAST: Duration = Duration::from_secs(2);
 
 /// Which of the places in the header a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +115,8 @@ impl Site {
             pool: state.pool,
             config: state.config,
             assets: Assets::new(),
-            waiting: Mutex::new(None),
+            waiting: Kept::default(),
+            unresolved: Kept::default(),
         }
     }
 
@@ -211,7 +202,7 @@ impl Site {
             counts.filter(|(id, _)| ids.contains(id)).map(|(_, count)| count).sum()
         };
         let running = sum(&mut running.into_iter());
-        let waiting = sum(&mut waiting.into_iter());
+        let waiting = sum(&mut waiting.iter().map(|(id, count)| (*id, *count)));
         frame.fresh = Some(freshness(&frame.clock, &selection.chosen, running, waiting));
         frame.tabs = self.tabs(ask, selection, &tabs);
         frame.tabs_label = match tabs {
@@ -268,23 +259,26 @@ impl Site {
         }
     }
 
-    /// Packages waiting for a build, per collection. Counting them looks at all packages, so the answer is kept for a
-    /// time that grows with what counting cost.
-    async fn waiting(&self) -> koschei_db::Result<Vec<(i32, i64)>> {
-        let mut kept = self.waiting.lock().await;
-        if let Some(waiting) = kept.as_ref().filter(|waiting| waiting.until > Instant::now()) {
-            return Ok(waiting.counts.iter().map(|(id, count)| (*id, *count)).collect());
-        }
+    /// Packages waiting for a build, per collection id. Counting them looks at all packages.
+    async fn waiting(&self) -> koschei_db::Result<Arc<HashMap<i32, i64>>> {
         let (a, b) = self.config.priorities.time_coefficients();
-        let begun = Instant::now();
-        let counts =
-            db::waiting_packages(&self.pool, a, b, self.config.priorities.build_threshold).await?;
-        let cost = begun.elapsed();
-        *kept = Some(Waiting {
-            counts: counts.iter().copied().collect(),
-            until: Instant::now() + (cost * WAITING_SHARE).max(WAITING_LEAST),
-        });
-        Ok(counts)
+        let threshold = self.config.priorities.build_threshold;
+        let pool = self.pool.clone();
+        let find = async move {
+            Ok(db::waiting_packages(&pool, a, b, threshold).await?.into_iter().collect())
+        };
+        self.waiting.get((), find).await
+    }
+
+    /// The unresolved packages of these collections with their problems, which the front page, the root causes and the
+    /// pages of unresolved packages group.
+    pub(crate) async fn unresolved(
+        &self,
+        collections: &[i32],
+    ) -> koschei_db::Result<Arc<Vec<UnresolvedPackage>>> {
+        let (pool, ids) = (self.pool.clone(), collections.to_vec());
+        let find = async move { db::unresolved_packages(&pool, &ids).await };
+        self.unresolved.get(collections.to_vec(), find).await
     }
 
     /// The page for an error. Without a database it has no tabs; it never fails for that.

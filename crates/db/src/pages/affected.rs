@@ -70,14 +70,17 @@ pub async fn affected_by(
                     rpmvercmp_evr(epoch, version, release, $3, $4, $5) AS from_low,
                     rpmvercmp_evr(epoch, version, release, $6, $7, $8) AS from_high
              FROM dependency WHERE name = $2
-         ), change AS MATERIALIZED (
-             SELECT a.build_id, a.distance, old.id AS prev_id, new.id AS curr_id
-             FROM dep new
-             JOIN applied_change a ON a.curr_dep_id = new.id
-             JOIN dep old ON old.id = a.prev_dep_id
+         ), pair AS MATERIALIZED (
+             SELECT old.id AS prev_id, new.id AS curr_id
+             FROM dep new JOIN dep old ON old.id <> new.id
              WHERE (old.from_low > 0 AND old.from_high < 0)
                 OR (new.from_low > 0 AND new.from_high < 0)
                 OR (old.from_low <= 0 AND new.from_high >= 0)
+         ), change AS MATERIALIZED (
+             SELECT a.build_id, a.distance, a.prev_dep_id AS prev_id, a.curr_dep_id AS curr_id
+             FROM (SELECT DISTINCT curr_id FROM pair) new
+             JOIN applied_change a ON a.curr_dep_id = new.curr_id
+             WHERE (a.prev_dep_id, a.curr_dep_id) IN (SELECT prev_id, curr_id FROM pair)
          ), hit AS (
              SELECT p.name, p.resolved, p.last_complete_build_state, b.id AS build_id, b.task_id,
                     b.started, c.distance, c.prev_id, c.curr_id

@@ -138,8 +138,10 @@ fn push_set(sql: &mut QueryBuilder<Postgres>, set: &PackageSet) {
             sql.push(")");
         }
         PackageSet::Like(pattern) => {
-            sql.push(" AND p.name ILIKE ");
+            // There are several times as many packages as names.
+            sql.push(" AND p.base_id IN (SELECT id FROM base_package WHERE name ILIKE ");
             sql.push_bind(pattern.clone());
+            sql.push(")");
         }
     }
 }
@@ -183,12 +185,9 @@ pub async fn package_list(
 ) -> crate::Result<Vec<ListedPackage>> {
     let needs_build = order.iter().any(|order| order.key == OrderKey::TaskId);
     let needs_collection = order.iter().any(|order| order.key == OrderKey::CurrentPriority);
-    let mut sql = QueryBuilder::new("WITH listed AS (SELECT p.id, row_number() OVER (ORDER BY ");
-    for order in order {
-        push_order(&mut sql, order, time);
-        sql.push(", ");
-    }
-    sql.push(r#"p.name COLLATE "C") AS position FROM package p"#);
+    let mut sql = QueryBuilder::new(
+        "WITH listed AS (SELECT id, row_number() OVER () AS position FROM (SELECT p.id FROM package p",
+    );
     if needs_build {
         sql.push(" LEFT JOIN build l ON l.id = p.last_build_id");
     }
@@ -196,12 +195,17 @@ pub async fn package_list(
         sql.push(" JOIN collection c ON c.id = p.collection_id");
     }
     push_scope(&mut sql, &[collection], set, untracked, filter);
-    sql.push(" ORDER BY position LIMIT ");
+    sql.push(" ORDER BY ");
+    for order in order {
+        push_order(&mut sql, order, time);
+        sql.push(", ");
+    }
+    sql.push(r#"p.name COLLATE "C" LIMIT "#);
     sql.push_bind(limit);
     sql.push(" OFFSET ");
     sql.push_bind(offset);
     sql.push(
-        ")
+        ") page)
         SELECT p.id, p.base_id, p.name, p.tracked, p.resolved, p.skip_resolution,
                p.last_complete_build_state, p.last_build_id, p.last_complete_build_id,
                l.task_id, l.started AT TIME ZONE 'UTC' AS started,
@@ -344,7 +348,8 @@ pub struct MatrixRow {
     pub cells: Vec<MatrixCell>,
 }
 
-/// One page of the packages of several collections.
+/// One page of the packages of several collections, and how many there are on all pages; a page past the end has no
+/// rows and does not know.
 pub async fn matrix(
     pool: &crate::Pool,
     collections: &[i32],
@@ -353,8 +358,9 @@ pub async fn matrix(
     order: &[Order],
     limit: i64,
     offset: i64,
-) -> crate::Result<Vec<MatrixRow>> {
-    let mut sql = QueryBuilder::new("SELECT p.base_id, p.name FROM package p");
+) -> crate::Result<(Vec<MatrixRow>, i64)> {
+    let mut sql =
+        QueryBuilder::new("SELECT p.base_id, p.name, count(*) OVER () AS total FROM package p");
     push_scope(&mut sql, collections, set, untracked, Filter::Any);
     sql.push(" GROUP BY p.base_id, p.name ORDER BY ");
     for order in order {
@@ -388,13 +394,14 @@ pub async fn matrix(
     sql.push_bind(limit);
     sql.push(" OFFSET ");
     sql.push_bind(offset);
-    let names: Vec<(i32, String)> = sql.build_query_as().fetch_all(pool).await?;
+    let names: Vec<(i32, String, i64)> = sql.build_query_as().fetch_all(pool).await?;
 
-    let bases: Vec<i32> = names.iter().map(|(id, _)| *id).collect();
+    let total = names.first().map_or(0, |(_, _, total)| *total);
+    let bases: Vec<i32> = names.iter().map(|(id, ..)| *id).collect();
     let cells = cells(pool, &bases, collections).await?;
     let mut rows: Vec<MatrixRow> = names
         .into_iter()
-        .map(|(base_id, name)| MatrixRow { base_id, name, cells: Vec::new() })
+        .map(|(base_id, name, _)| MatrixRow { base_id, name, cells: Vec::new() })
         .collect();
     let positions: std::collections::HashMap<i32, usize> =
         rows.iter().enumerate().map(|(position, row)| (row.base_id, position)).collect();
@@ -403,7 +410,7 @@ pub async fn matrix(
             row.cells.push(cell);
         }
     }
-    Ok(rows)
+    Ok((rows, total))
 }
 
 /// States of packages in collections; cells of blocked packages are left out.

@@ -12,7 +12,7 @@ use crate::site::{Frame, Section, SharedSite, Tabs};
 use crate::text;
 
 /// Rows that are listed.
-const LISTED: i64 = 300;
+const LISTED: i64 = 120;
 
 struct Line {
     name: String,

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use koschei_db::pages::{self as db, UnresolvedPackage};
+use koschei_db::pages::UnresolvedPackage;
 
 use crate::error::Error;
 use crate::parts::{Moment, Name};
@@ -48,7 +48,7 @@ impl Grouped {
 pub(crate) fn group(
     frame: &Frame,
     selection: &Selection,
-    unresolved: Vec<UnresolvedPackage>,
+    unresolved: &[UnresolvedPackage],
 ) -> Vec<Grouped> {
     let several = selection.chosen.len() > 1;
     let mut causes: HashMap<Cause, Grouped> = HashMap::new();
@@ -143,10 +143,10 @@ pub(crate) async fn broken(State(site): State<SharedSite>, ask: Ask) -> Result<R
             format!("Root causes in {place}"),
             Tabs::SamePage { all: Some("All") },
         ),
-        async { Ok(db::unresolved_packages(&site.pool, &ids).await?) },
+        async { Ok(site.unresolved(&ids).await?) },
     )?;
     let packages = unresolved.len();
-    let mut causes = group(&frame, &selection, unresolved);
+    let mut causes = group(&frame, &selection, &unresolved);
     let here = |query: String| format!("{}{query}", frame.addresses.to(&ask.path));
     let kind = ask.value("kind").unwrap_or_default().to_owned();
     let mut kinds = vec![Chip {

@@ -107,9 +107,9 @@ pub(crate) async fn front(State(site): State<SharedSite>, ask: Ask) -> Result<Re
         async { Ok(db::counts(&site.pool, &ids).await?) },
         async { Ok(db::turned(&site.pool, &ids, false, since, TURNED).await?) },
         async { Ok(db::turned(&site.pool, &ids, true, since, TURNED).await?) },
-        async { Ok(db::unresolved_packages(&site.pool, &ids).await?) },
+        async { Ok(site.unresolved(&ids).await?) },
     )?;
-    let causes = broken::group(&frame, &selection, unresolved);
+    let causes = broken::group(&frame, &selection, &unresolved);
     let summaries: Vec<Summary> = selection
         .chosen
         .iter()

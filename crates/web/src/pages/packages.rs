@@ -108,7 +108,7 @@ pub(crate) struct Row {
 /// A cell of it: empty where the package is blocked or absent.
 pub(crate) struct Cell {
     pub(crate) collection: String,
-    pub(crate) state: Option<(Mark, bool, String)>,
+    pub(crate) state: Option<(Mark, bool, Option<String>)>,
 }
 
 /// A filter above a table.
@@ -245,23 +245,16 @@ pub(crate) async fn table(
     let (orders, ordered) = orders(ask, selection);
     let filter = if selection.chosen.len() == 1 { filter(ask) } else { Filter::Any };
     let ids = selection.ids();
-    let total = db::package_total(&site.pool, &ids, &set, untracked, filter).await?;
-    let pages = u32::try_from((total + i64::from(per_page) - 1) / i64::from(per_page))
-        .unwrap_or(u32::MAX)
-        .max(1);
-    if page > pages {
-        return Err(Error::no_such_page(page, pages));
-    }
     let mut table = Table {
-        total,
-        note: note(offset, per_page, total, ordered, selection.chosen.len() == 1),
+        total: 0,
+        note: String::new(),
         chips: Vec::new(),
         headings: Vec::new(),
         lines: Vec::new(),
         rows: Vec::new(),
         with_groups,
         unschedulable: false,
-        pages: page_links(ask, frame, page, pages),
+        pages: Vec::new(),
         empty: None,
     };
     if let Some(counts) = counts {
@@ -294,9 +287,13 @@ pub(crate) async fn table(
                 })
                 .collect();
             table.unschedulable = table.lines.iter().any(|line| line.priority.is_none());
+            table.total = match counts.and_then(|counts| counted(counts, filter, untracked)) {
+                Some(total) => total,
+                None => db::package_total(&site.pool, &ids, &set, untracked, filter).await?,
+            };
         }
         several => {
-            let rows =
+            let (rows, total) =
                 db::matrix(&site.pool, &ids, &set, untracked, &orders, i64::from(per_page), offset)
                     .await?;
             bases = rows.iter().map(|row| row.base_id).collect();
@@ -309,12 +306,41 @@ pub(crate) async fn table(
                     self::row(frame, several, row, groups)
                 })
                 .collect();
+            table.total = if table.rows.is_empty() {
+                db::package_total(&site.pool, &ids, &set, untracked, filter).await?
+            } else {
+                total
+            };
         }
     }
+    let total = table.total;
+    let pages = u32::try_from((total + i64::from(per_page) - 1) / i64::from(per_page))
+        .unwrap_or(u32::MAX)
+        .max(1);
+    if page > pages {
+        return Err(Error::no_such_page(page, pages));
+    }
+    table.note = note(offset, per_page, total, ordered, selection.chosen.len() == 1);
+    table.pages = page_links(ask, frame, page, pages);
     if total == 0 {
         table.empty = Some(empty(ask, frame, selection, filter, untracked));
     }
     Ok(table)
+}
+
+/// The size of the table of all packages, where the counts by state tell it.
+fn counted(counts: &Counts, filter: Filter, untracked: bool) -> Option<i64> {
+    match filter {
+        Filter::Any if untracked => Some(counts.listed()),
+        Filter::Any => Some(counts.tracked()),
+        Filter::State(PackageState::Ok) => Some(counts.ok),
+        Filter::State(PackageState::Failing) => Some(counts.failing),
+        Filter::State(PackageState::Unresolved) => Some(counts.unresolved),
+        Filter::State(PackageState::Unknown) => Some(counts.unknown),
+        Filter::State(PackageState::Untracked) => Some(counts.untracked),
+        Filter::State(PackageState::Blocked) => Some(0),
+        Filter::Running => None,
+    }
 }
 
 async fn groups(site: &Site, bases: &[i32], wanted: bool) -> Result<Vec<GroupName>, Error> {
@@ -584,7 +610,10 @@ fn row(
                     cell.resolved,
                     cell.last_complete_build_state,
                 );
-                let href = frame.addresses.package(&row.name, &collection.name);
+                // Most cells are ok; a link in each would double the weight of the page.
+                let trouble = matches!(state, PackageState::Failing | PackageState::Unresolved);
+                let href = (trouble || cell.running)
+                    .then(|| frame.addresses.package(&row.name, &collection.name));
                 (Mark::state(state), cell.running, href)
             }),
         })

@@ -34,9 +34,9 @@ const CHANGES: i64 = 60;
 /// Changes of each build in the history.
 const HISTORY_CHANGES: i64 = 8;
 /// Suspects that are judged.
-const JUDGED: i64 = 40;
+const JUDGED: i64 = 30;
 /// Builds with the same change that are looked at.
-const SAMPLE: i64 = 400;
+const SAMPLE: i64 = 150;
 
 #[derive(Template)]
 #[template(path = "package.html")]
@@ -236,9 +236,9 @@ impl<'a> Maker<'a> {
             },
             async {
                 if state == PackageState::Unresolved {
-                    db::unresolved_packages(&self.site.pool, &[package.collection_id]).await
+                    self.site.unresolved(&[package.collection_id]).await
                 } else {
-                    Ok(Vec::new())
+                    Ok(std::sync::Arc::default())
                 }
             },
         )?;
