@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::builders::choose_arches;
+use crate::building::choose_arches;
 use crate::content;
 use crate::control::Push;
 use crate::engine::{Engine, build_state, microseconds, repo_state, task_state};

@@ -16,6 +16,7 @@
 //! ```
 
 mod builders;
+mod building;
 mod buildroot;
 mod content;
 mod control;
@@ -25,6 +26,7 @@ mod hub;
 mod life;
 mod logs;
 mod pages;
+mod repo_tasks;
 mod repos;
 mod rows;
 mod server;

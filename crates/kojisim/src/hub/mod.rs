@@ -2,10 +2,13 @@
 
 mod answers;
 pub(crate) mod arguments;
+mod builds;
 mod changes;
 mod queries;
+mod rpms;
 mod sessions;
 mod table;
+mod tags;
 mod tasks;
 
 use serde_json::{Value, json};
