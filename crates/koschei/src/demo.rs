@@ -165,7 +165,7 @@ impl Demo {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(line) = heard.recv() => story.say(&line),
+                Some(line) = heard.recv() => story.repeat(&line),
                 failure = hopeless(events, story) => return Err(failure),
                 _ = tick.tick() => {
                     self.mend_database(story).await?;

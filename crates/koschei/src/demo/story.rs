@@ -31,6 +31,9 @@ const PATIENCE: u32 = 20;
 /// How long the first look waits for polling to have found the newest builds.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 
+/// For how long builds that begin are gathered for one line.
+const GATHERING: Duration = Duration::from_secs(4);
+
 /// Names in one sentence; the rest are counted.
 const NAMES: usize = 6;
 
@@ -40,17 +43,32 @@ pub(super) struct Story {
     before: BTreeMap<i32, PackageNow>,
     /// Packages that began to fail, and for how many looks the reason has been awaited.
     unexplained: BTreeMap<i32, u32>,
+    /// Builds that began and were not told yet, by collection.
+    begun: BTreeMap<String, Vec<String>>,
+    /// Since when there are any.
+    begun_since: Option<Instant>,
     database_away: bool,
 }
 
 impl Story {
     pub(super) fn new() -> Self {
-        Self { before: BTreeMap::new(), unexplained: BTreeMap::new(), database_away: false }
+        Self {
+            before: BTreeMap::new(),
+            unexplained: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            begun_since: None,
+            database_away: false,
+        }
     }
 
-    /// One line with the time. That nobody listens any more is no reason to stop.
+    /// One line with the time.
     pub(super) fn say(&self, words: &str) {
-        let _ = writeln!(stdout(), "{}  {words}", Utc::now().format("%H:%M:%S"));
+        self.repeat(&format!("{}  {words}", Utc::now().format("%H:%M:%S")));
+    }
+
+    /// One line that has its time already. That nobody listens any more is no reason to stop.
+    pub(super) fn repeat(&self, line: &str) {
+        let _ = writeln!(stdout(), "{line}");
         let _ = stdout().flush();
     }
 
@@ -122,14 +140,15 @@ impl Story {
 
     async fn compare(&mut self, pool: &Pool) -> koschei_db::Result<()> {
         let now = news::tracked_packages(pool).await?;
-        let mut started: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut lines = Vec::new();
         for package in &now {
             let before = self.before.get(&package.id);
             if package.running_build.is_some()
                 && before.is_none_or(|before| before.running_build != package.running_build)
             {
-                started.entry(&package.collection).or_default().push(&package.name);
+                let begun = self.begun.entry(package.collection.clone()).or_default();
+                begun.push(package.name.clone());
+                self.begun_since.get_or_insert_with(Instant::now);
             }
             let Some(before) = before.filter(|before| before.state != package.state) else {
                 continue;
@@ -154,8 +173,11 @@ impl Story {
                 _ => {}
             }
         }
-        for (collection, names) in started {
-            lines.push(format!("Test builds begin in {collection}: {}", some_of(&names)));
+        if self.begun_since.is_some_and(|since| since.elapsed() > GATHERING) {
+            self.begun_since = None;
+            for (collection, names) in std::mem::take(&mut self.begun) {
+                lines.push(format!("Test builds begin in {collection}: {}", some_of(&names)));
+            }
         }
         let mut explained = BTreeSet::new();
         for (id, looks) in &mut self.unexplained {
@@ -202,12 +224,12 @@ pub(super) async fn listen(output: ChildStdout, words: mpsc::UnboundedSender<Str
 }
 
 /// The first names, and how many more.
-fn some_of(names: &[&str]) -> String {
+fn some_of(names: &[String]) -> String {
     match names.len().checked_sub(NAMES) {
         None | Some(0) => names.join(", "),
         Some(more) => {
-            let first: Vec<&str> = names.iter().take(NAMES).copied().collect();
-            format!("{} and {more} more", first.join(", "))
+            let first = names.get(..NAMES).unwrap_or(names).join(", ");
+            format!("{first} and {more} more")
         }
     }
 }
@@ -267,11 +289,9 @@ mod tests {
 
     #[test]
     fn long_lists_are_counted() {
-        assert_eq!(some_of(&["a", "b"]), "a, b");
-        assert_eq!(
-            some_of(&["a", "b", "c", "d", "e", "f", "g", "h"]),
-            "a, b, c, d, e, f and 2 more"
-        );
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"].map(str::to_owned);
+        assert_eq!(some_of(&names[..2]), "a, b");
+        assert_eq!(some_of(&names), "a, b, c, d, e, f and 2 more");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::{
     process::ExitCode,
 };
 
-use kojisim::{Options, Script, Sim};
+use chrono::DateTime;
+use kojisim::{News, Options, Script, Sim};
 use koschei_backend::Stop;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -41,8 +42,7 @@ async fn simulate(options: KojisimOptions) -> Result<ExitCode, Failure> {
     loop {
         tokio::select! {
             item = news.recv() => match item {
-                // That nobody listens is no reason to stop.
-                Ok(item) => drop(writeln!(stdout(), "{}", item.words)),
+                Ok(item) => tell(&item),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break,
             },
@@ -51,4 +51,11 @@ async fn simulate(options: KojisimOptions) -> Result<ExitCode, Failure> {
     }
     simulation.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// One line with the time at which it happened. That nobody listens is no reason to stop.
+fn tell(news: &News) {
+    let when = DateTime::from_timestamp(news.at as i64, 0).unwrap_or_default();
+    let _ = writeln!(stdout(), "{}  {}", when.format("%H:%M:%S"), news.words);
+    let _ = stdout().flush();
 }
