@@ -89,17 +89,17 @@ fn a_newcomer_sees_a_package_turn_red_with_its_culprit_and_green_again() {
     browser
         .wait(&package, left, "a dependency change", |page| page.text().contains("libyaml-devel"));
 
-    // The package turns red, and the page names the change that did it.
-    let red = browser.wait(&package, Duration::from_secs(60), "python-pyyaml failing", |page| {
-        page.texts("h1").concat().contains("failing")
-    });
-    let red = if red.contains("libyaml-devel") {
-        red
-    } else {
-        browser.wait(&package, Duration::from_secs(30), "the culprit", |page| {
-            page.text().contains("libyaml-devel")
-        })
-    };
+    // The package turns red, and the page names the change that did it, before all others.
+    let red =
+        browser.wait(&package, Duration::from_secs(90), "the failure and its culprit", |page| {
+            let suspects = page.text();
+            page.texts("h1").concat().contains("failing")
+                && suspects.split("Likely culprits").nth(1).is_some_and(|list| {
+                    let first = list.find(": ").and_then(|colon| list.get(colon + 2..));
+                    first.is_some_and(|first| first.starts_with("libyaml"))
+                        && !list.contains("Unlikely: libyaml")
+                })
+        });
     assert!(red.contains("0.2.5") && red.contains("0.2.6"), "from which to which version: {red}");
     demo.wait_for("python-pyyaml turned failing in Buyan 2; libyaml", Duration::from_secs(30));
 
