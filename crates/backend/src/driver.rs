@@ -173,6 +173,9 @@ async fn run_loop(service: Service, ctx: &Context) -> Ended {
             due = Instant::now() + settings.interval();
         }
         let delay = troubles.note(result);
+        if let Some(soon) = troubles.worth_another_look() {
+            due = due.min(Instant::now() + soon);
+        }
         if ctx.stop.is_requested() {
             return Ended::Stopped;
         }
@@ -261,11 +264,20 @@ fn pause(failures: u32) -> Duration {
 /// What is wrong at the moment, so that each trouble is told once when it begins and once when it is over.
 #[derive(Debug, Default)]
 struct Troubles {
+    /// How many steps in a row failed, as a whole.
     failures: u32,
+    /// How many steps in a row met trouble that may pass, with a part of their work.
+    passing: u32,
     told: HashMap<String, String>,
 }
 
 impl Troubles {
+    /// The time after which another look is worthwhile at what could not be done, although the service's interval may be
+    /// longer.
+    fn worth_another_look(&self) -> Option<Duration> {
+        (self.passing > 0).then(|| pause(self.passing))
+    }
+
     /// Notes how a step went; the pause before the next one if it failed.
     fn note(&mut self, result: Result<Outcome>) -> Option<Duration> {
         let outcome = match result {
@@ -286,6 +298,8 @@ impl Troubles {
             }
         };
         self.failures = 0;
+        let passing = outcome.failures.iter().any(|(_, failure)| failure.is_transient());
+        self.passing = if passing { self.passing + 1 } else { 0 };
         let mut now = HashMap::new();
         for (about, failure) in outcome.failures {
             let text = failure.to_string();
@@ -356,6 +370,17 @@ mod tests {
         assert!(pause(1) <= Duration::from_millis(1250));
         assert!(pause(3) >= Duration::from_secs(3));
         assert!(pause(u32::MAX) <= LONGEST_PAUSE.mul_f64(1.25));
+    }
+
+    #[test]
+    fn trouble_that_may_pass_is_looked_at_again_soon_and_other_trouble_in_its_time() {
+        let outcome = |error| Ok(Outcome { done: 0, failures: vec![("f40".to_owned(), error)] });
+        let mut troubles = Troubles::default();
+        assert_eq!(troubles.note(outcome(Error::Thread("away".into()))), None);
+        assert!(troubles.worth_another_look().is_some_and(|soon| soon < Duration::from_secs(2)));
+        assert_eq!(troubles.note(outcome(Error::Collection("no such tag".into()))), None);
+        assert_eq!(troubles.worth_another_look(), None);
+        assert!(troubles.note(Err(Error::Thread("away".into()))).is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A round runs under a lock of its own, so that only one process submits at a time. It submits as many builds as fit
 //! below `max_builds`, and ends early when Koji is busy.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::Utc;
 use koji::calls;
@@ -56,6 +56,7 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
             .map(|collection| (collection.id, collection))
             .collect(),
         tag_arches: HashMap::new(),
+        targets: HashSet::new(),
         outcome: Outcome::default(),
         except: Vec::new(),
         broken: Vec::new(),
@@ -92,6 +93,8 @@ struct Round<'a> {
     collections: HashMap<i32, Collection>,
     /// Architectures of build tags, asked once in a round.
     tag_arches: HashMap<String, Vec<String>>,
+    /// Build targets that are known to be there.
+    targets: HashSet<String>,
     outcome: Outcome,
     /// Packages that were looked at in this round.
     except: Vec<i32>,
@@ -154,6 +157,7 @@ impl Round<'_> {
             // Made since the round began.
             return Ok(Tried::SetAside);
         };
+        self.check_target(&collection).await?;
         let koji = ctx.koji_of(collection.secondary_mode)?;
         let source = Nvra::source(&candidate.name, &candidate.version, &candidate.release);
         let Some(headers) = koji.call(calls::get_arch_headers(source)).await? else {
@@ -219,6 +223,24 @@ impl Round<'_> {
             candidate.release
         );
         Ok(Tried::SetAside)
+    }
+
+    /// Sees that the collection's build target is there. Koji takes builds for any target and then fails them at once, and
+    /// would go on doing so with whatever package is the most urgent one.
+    async fn check_target(&mut self, collection: &Collection) -> Result<()> {
+        let target = &collection.target;
+        if self.ctx.config.koji_config.build_from_repo_id || self.targets.contains(target) {
+            return Ok(());
+        }
+        if self.ctx.primary.call(calls::get_build_target(target)).await?.is_none() {
+            return Err(Error::Collection(format!(
+                "Koji has no build target {target}, so nothing is built in collection {}; \
+                 see koschei-admin edit-collection",
+                collection.name
+            )));
+        }
+        self.targets.insert(target.clone());
+        Ok(())
     }
 
     /// Architectures of a build tag, from the Koji that builds.

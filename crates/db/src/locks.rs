@@ -90,8 +90,11 @@ macro_rules! lock_methods {
 
             /// Gives the lock back and waits until the server has taken it. Dropping the guard gives it back as well,
             /// a moment later.
-            pub async fn release(self) {
-                // Whatever goes wrong here ends the connection, and that ends the lock.
+            pub async fn release(mut self) {
+                // The end of a connection gives a lock back as well, but only a moment after the client has gone; whoever
+                // tries in that moment would lose a turn. Whatever goes wrong here ends the connection.
+                let unlock = sqlx::query("SELECT pg_advisory_unlock_all()");
+                let _ = unlock.execute(&mut self.0.connection).await;
                 let _ = self.0.connection.close().await;
             }
         }

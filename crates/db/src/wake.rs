@@ -3,6 +3,8 @@
 //! A service that gets no notification finds its work at its next turn all the same, so nobody has to care whether one
 //! was lost. Notifications are sent with the commit of the transaction that makes the work, never before.
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnection, PgListener};
 
 use crate::connection::Pool;
@@ -10,6 +12,9 @@ use crate::error::{Error, Result};
 
 /// The PostgreSQL channel of all notifications; the payload is the name of a service.
 pub const CHANNEL: &str = "koschei_wake";
+
+/// How long notifications are gathered.
+const TOGETHER: Duration = Duration::from_millis(50);
 
 /// Who can be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +67,25 @@ impl Alarm {
         Ok(Self { listener, name: sleeper.name() })
     }
 
-    /// Waits until somebody wakes this service. After an error the alarm has to be set anew.
+    /// Waits until somebody wakes this service. Notifications that come shortly after count as the same one, so that a
+    /// long transaction in many parts does not lead to as many steps. After an error the alarm has to be set anew.
     pub async fn ring(&mut self) -> Result<()> {
+        self.first_ring().await?;
+        let quiet = tokio::time::sleep(TOGETHER);
+        tokio::pin!(quiet);
+        loop {
+            tokio::select! {
+                () = &mut quiet => return Ok(()),
+                ring = self.listener.try_recv() => {
+                    if ring.map_err(Error::Statement)?.is_none() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn first_ring(&mut self) -> Result<()> {
         loop {
             // `try_recv` tells about a lost connection with `None`: something may have been missed.
             match self.listener.try_recv().await.map_err(Error::Statement)? {

@@ -3,7 +3,7 @@
 use kojisim::Push;
 use koschei_backend::{build_resolver, polling};
 
-use crate::world::{BUILD_TAG, World, clean};
+use crate::world::{World, clean};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn real_builds_get_their_install_sets() {
@@ -46,11 +46,7 @@ async fn a_running_build_is_resolved_before_it_ends() {
     let world = World::settled().await;
     world.sim.hold_builds(true);
     world.submit(&["zlib"]).await;
-    // The builders take the task, and name the repo.
-    let known = "SELECT count(*) FROM build WHERE state = 2 AND repo_id IS NOT NULL";
-    while world.number(known).await == 0 {
-        clean(polling::builds_step(&world.ctx).await.unwrap());
-    }
+    world.until_repos_are_known().await;
     assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 1);
     assert_eq!(
         world.number("SELECT count(*) FROM build WHERE state = 2 AND deps_resolved").await,
@@ -100,5 +96,4 @@ async fn two_processes_resolve_every_build_once() {
     let other = world.other(|_| {});
     let (one, two) = tokio::join!(build_resolver::step(&world.ctx), build_resolver::step(&other));
     assert_eq!((clean(one.unwrap()).done + clean(two.unwrap()).done) as i64, builds);
-    let _ = BUILD_TAG;
 }

@@ -15,8 +15,11 @@ const SCRATCH: &str = "SELECT count(*) FROM build WHERE NOT \"real\"";
 
 /// Submits a build of zlib and ends it.
 async fn end(world: &World, ending: Ending) {
+    world.sim.hold_builds(true);
     let task = world.submit(&["zlib"]).await[0];
+    world.until_repos_are_known().await;
     world.sim.finish_task(task, ending);
+    world.sim.hold_builds(false);
     world.sim.wait_for_task(task).await;
     poll(world).await;
     assert_eq!(world.number(RUNNING).await, 0);

@@ -295,3 +295,17 @@ async fn a_collection_with_a_missing_tag_does_not_stop_the_others() {
     assert_eq!(outcome.failures.len(), 1, "{:?}", outcome.failures);
     assert!(outcome.failures[0].0.ends_with("in bad"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_submitted_for_a_target_that_is_gone() {
+    let world = World::settled().await;
+    world.calm().await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    world.execute("UPDATE collection SET target = 'gone'").await;
+    let outcome = scheduler::step(&world.ctx).await.unwrap();
+    assert_eq!((outcome.done, outcome.failures.len()), (0, 1), "told once, not for each package");
+    assert!(outcome.failures[0].1.to_string().contains("no build target gone"));
+    assert!(world.scratch_tasks().await.is_empty());
+    world.execute("UPDATE collection SET target = 'buyan2'").await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 2);
+}

@@ -187,6 +187,14 @@ impl World {
         assert!(wrong.is_empty(), "tasks that are lost or doubled: {wrong:?}");
     }
 
+    /// Polls until the builders have taken all running builds, so that their parts name a repo.
+    pub(crate) async fn until_repos_are_known(&self) {
+        let waiting = "SELECT count(*) FROM build WHERE state = 2 AND repo_id IS NULL";
+        while self.number(waiting).await > 0 {
+            clean(polling::builds_step(&self.ctx).await.unwrap());
+        }
+    }
+
     /// Waits until all scratch builds in Koji are finished.
     pub(crate) async fn builds_end(&self) {
         for task in self.scratch_tasks().await {

@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod locks;
 mod packages;
 mod resolution;
 mod scheduling;
