@@ -3,13 +3,13 @@
 //! Everything is read from the database and rendered on the server; nothing here talks to Koji, and nothing needs
 //! JavaScript. A request takes one way through the crate:
 //!
-//! 1. [`frame`] wraps the router: it strips the path prefix, turns errors into pages, adds the
+//! 1. `frame` wraps the router: it strips the path prefix, turns errors into pages, adds the
 //!    security headers and the entity tag.
-//! 2. [`request`] reads the query, the cookie of the theme, and the selection of collections.
-//! 3. A module of [`pages`] asks `koschei_db::pages` for what it shows and fills a template.
-//! 4. [`site`] adds what every page has around its content: tabs, freshness, notices.
+//! 2. `request` reads the query, the cookie of the theme, and the selection of collections.
+//! 3. A module of `pages` asks `koschei_db::pages` for what it shows and fills a template.
+//! 4. `site` adds what every page has around its content: tabs, freshness, notices.
 //!
-//! Words come from `koschei_core` (states, reasons) and [`text`] (times, counts), marks and tables from [`parts`], HTML from
+//! Words come from `koschei_core` (states, reasons) and `text` (times, counts), marks and tables from `parts`, HTML from
 //! `templates/` and nowhere else. Every value is escaped by the templates.
 
 mod address;

@@ -62,7 +62,7 @@ pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<R
     frame.search.clone_from(&query);
     frame.live = None;
     let set = PackageSet::Like(pattern(&query));
-    let mut table = table(&site, &ask, &frame, &selection, set, None, true).await?;
+    let mut table = table(&site, &ask, &frame, &selection, set, None, false).await?;
     if table.total == 0 {
         let untracked = ask.flag("untracked");
         let mut ways = Vec::new();

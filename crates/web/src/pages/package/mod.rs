@@ -1,6 +1,6 @@
 //! `/package/NAME`: is it buildable, since when, why not, what changed, what to do next, history.
 //!
-//! [`verdict`] makes the sentences, [`evidence`] what stands below them, [`schedule`] the column beside, [`history`] the
+//! `verdict` makes the sentences, `evidence` what stands below them, `schedule` the column beside, `history` the
 //! time line.
 
 mod evidence;
