@@ -11,6 +11,9 @@ use crate::rows::Revision;
 const LOGS: [&str; 5] =
     ["mock_output.log", "mock_config.log", "root.log", "state.log", "build.log"];
 
+/// The output of so many tasks is kept.
+const KEPT_TASKS: i64 = 5_000;
+
 impl Engine {
     pub(crate) fn log_paths(&self, task: i64) -> Vec<String> {
         let directory = work_directory(task);
@@ -89,6 +92,10 @@ impl Engine {
             if let Err(error) = std::fs::write(&path, text) {
                 tracing::warn!("cannot write {}: {error}", path.display());
             }
+        }
+        // As on a real hub, nobody keeps the output of old tasks for ever.
+        if let Some(old) = task.checked_sub(KEPT_TASKS) {
+            let _ = std::fs::remove_dir_all(self.topdir.join("work").join(work_directory(old)));
         }
         self.store.tasks.change(task, |task| {
             for (name, text) in LOGS.iter().zip(&texts) {

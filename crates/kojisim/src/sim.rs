@@ -121,7 +121,17 @@ impl Shared {
         result
     }
 
+    /// Ends everything: connections that are still open break, and the directory is free for another simulator.
+    fn close(&self) {
+        self.weather.cut_for(Duration::from_secs(u64::from(u32::MAX)));
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        engine.store.close();
+    }
+
     fn catch_up(&self, engine: &mut Engine, until: f64) {
+        if engine.store.is_closed() {
+            return;
+        }
         if let Err(error) = engine.advance(until) {
             tracing::error!("{error}");
         }
@@ -492,6 +502,7 @@ impl Drop for Sim {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.server.abort();
+        self.shared.close();
     }
 }
 

@@ -7,7 +7,7 @@
 //! savepoint there).
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,17 @@ pub enum StoreError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Another process has the directory open.
+    #[error(
+        "{path} is in use by another simulated Koji; stop that one, or choose another directory"
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The simulator was stopped.
+    #[error("the simulated Koji was stopped")]
+    Closed,
     /// A line in the middle of a journal, or a snapshot, makes no sense.
     #[error(
         "{path} is damaged at line {line}: {reason}; remove the directory to start the world over"
@@ -165,6 +176,8 @@ macro_rules! store {
         pub(crate) struct Store {
             $(pub(crate) $table: Table<$row>,)*
             journal: Journal,
+            /// Locked as long as it is open; the system unlocks it when the process dies, however it dies.
+            lock: Option<File>,
         }
 
         /// A point in a transaction to come back to.
@@ -172,8 +185,8 @@ macro_rules! store {
         pub(crate) struct Savepoint { $($table: usize,)* }
 
         impl Store {
-            fn empty(journal: Journal) -> Store {
-                Store { $($table: Table::default(),)* journal }
+            fn empty(journal: Journal, lock: File) -> Store {
+                Store { $($table: Table::default(),)* journal, lock: Some(lock) }
             }
 
             /// Marks the place that [`Store::rollback`] can go back to.
@@ -283,6 +296,12 @@ impl Store {
     /// Opens the store in a directory, which is created if need be.
     pub(crate) fn open(directory: &Path) -> Result<Store, StoreError> {
         fs::create_dir_all(directory).map_err(io("create", directory))?;
+        let lock_path = directory.join("lock");
+        let lock = File::create(&lock_path).map_err(io("create", &lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::InUse { path: directory.to_path_buf() },
+            TryLockError::Error(source) => io("lock", &lock_path)(source),
+        })?;
         let mut generation = 0;
         for entry in fs::read_dir(directory).map_err(io("read", directory))? {
             let name = entry.map_err(io("read", directory))?.file_name();
@@ -290,7 +309,7 @@ impl Store {
                 generation = generation.max(number.parse().unwrap_or(0));
             }
         }
-        let mut store = Store::empty(Journal::open(directory, generation)?);
+        let mut store = Store::empty(Journal::open(directory, generation)?, lock);
         if generation > 0 {
             let path = Journal::snapshot_path(directory, generation);
             let text = fs::read_to_string(&path).map_err(io("read", &path))?;
@@ -339,6 +358,9 @@ impl Store {
         if !self.is_changed() {
             return Ok(());
         }
+        if self.is_closed() {
+            return Err(StoreError::Closed);
+        }
         let path = Journal::path(&self.journal.directory, self.journal.generation);
         let bad = |error: serde_json::Error| StoreError::Damaged {
             path: path.clone(),
@@ -381,6 +403,16 @@ impl Store {
         let _ = fs::remove_file(Journal::path(&directory, old));
         let _ = fs::remove_file(Journal::snapshot_path(&directory, old));
         Ok(())
+    }
+
+    /// Lets go of the directory. Nothing is written any more.
+    pub(crate) fn close(&mut self) {
+        self.lock = None;
+    }
+
+    /// Whether the directory is no longer ours.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock.is_none()
     }
 
     /// The simulator's own memory.
@@ -449,6 +481,18 @@ mod tests {
             drop(store);
             assert_eq!(Store::open(directory.path()).unwrap().packages.all().count(), complete + 1);
         }
+    }
+
+    #[test]
+    fn a_directory_belongs_to_one_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Store::open(directory.path()).unwrap();
+        let error = Store::open(directory.path()).unwrap_err().to_string();
+        assert!(error.ends_with(
+            "is in use by another simulated Koji; stop that one, or choose another directory"
+        ));
+        drop(first);
+        Store::open(directory.path()).unwrap();
     }
 
     #[test]

@@ -158,6 +158,23 @@ fn a_hub_that_is_killed_goes_on() {
     hub.kill();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_hub_leaves_its_directory_to_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Sim::start(Options::for_tests(directory.path())).await.unwrap();
+    let address = first.address();
+    let second = Sim::start(Options::for_tests(directory.path())).await;
+    assert!(second.unwrap_err().to_string().contains("is in use by another simulated Koji"));
+    // A client that keeps its connection open does not keep the directory.
+    let idle = std::net::TcpStream::connect(address).unwrap();
+    let task = first.push(&kojisim::Push::of("nano")).unwrap();
+    first.stop().await;
+    let second = Sim::start(Options::for_tests(directory.path())).await.unwrap();
+    assert_eq!(second.wait_for_task(task).await, Some(2));
+    drop(idle);
+    second.stop().await;
+}
+
 async fn story(seed: u64, seconds: f64, step: f64) -> Vec<News> {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { seed, clock: Clock::Manual(1.8e9), ..Options::new(directory.path()) };
