@@ -197,6 +197,35 @@ async fn the_other_states_have_their_sentences() {
 }
 
 #[tokio::test]
+async fn what_other_packages_build_with_is_not_the_cause() {
+    let site = site().await;
+    // Nothing else failed with what changed here: others build with the new gcc and glibc, nobody with the new library.
+    sqlx::raw_sql(
+        "DELETE FROM applied_change a USING build b WHERE b.id = a.build_id AND b.state = 5;
+         UPDATE build SET state = 5 FROM package p
+            WHERE p.id = build.package_id AND p.name = 'curl' AND p.collection_id = 1 AND build.id % 10 = 7;
+         INSERT INTO dependency (id, name, epoch, version, release, arch) VALUES
+            (90, 'libnew-devel', 0, '1.0', '1', 'x86_64'), (91, 'libnew-devel', 0, '2.0', '1', 'x86_64'),
+            (92, 'libnew', 0, '1.0', '1', 'x86_64'), (93, 'libnew', 0, '2.0', '1', 'x86_64');
+         INSERT INTO applied_change (build_id, prev_dep_id, curr_dep_id, distance)
+            SELECT b.id, c.prev, c.curr, c.distance FROM build b JOIN package p ON p.id = b.package_id
+            CROSS JOIN (VALUES (92, 93, 2), (90, 91, 1)) c (prev, curr, distance)
+            WHERE p.name = 'curl' AND p.collection_id = 1 AND b.id % 10 = 7;",
+    )
+    .execute(site.database.pool())
+    .await
+    .unwrap();
+    let text = site.text("/package/curl").await;
+    for part in [
+        "The likely cause is libnew-devel 1.0 \u{2192} 2.0; with everything else that changed other packages build.",
+        "Possible: libnew-devel 1.0 \u{2192} 2.0 with libnew no other package was built with it yet",
+        "Unlikely: ",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_package_is_shown_in_the_first_chosen_collection_that_has_it() {
     let site = site().await;
     assert!(

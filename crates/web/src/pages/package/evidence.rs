@@ -25,6 +25,8 @@ pub(super) enum Blame {
     Likely(ChangeRow),
     /// Other packages broke with so many changes that came together.
     Among(usize),
+    /// Other packages build with everything else that changed.
+    Left(ChangeRow),
     /// Nothing but this update changed; the number of its packages.
     Only(ChangeRow, usize),
     /// Nothing stands out.
@@ -138,6 +140,15 @@ impl Maker<'_> {
                     })
                     .count();
                 if alike == 1 { Blame::Likely((*change).clone()) } else { Blame::Among(alike) }
+            }
+            // The first is the most likely one, so that the second tells about all others.
+            Some((change, _, judgement, _))
+                if judgement.likelihood == Likelihood::Possible
+                    && merged.get(1).is_some_and(|(_, _, second, _)| {
+                        second.likelihood == Likelihood::Unlikely
+                    }) =>
+            {
+                Blame::Left((*change).clone())
             }
             _ => Blame::Open,
         };

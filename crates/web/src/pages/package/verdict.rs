@@ -112,6 +112,14 @@ impl Maker<'_> {
                 say.after.push_str(" The likely cause is ");
                 self.name_change(&mut say, change, ".");
             }
+            (Blame::Left(change), ..) => {
+                say.after.push_str(" The likely cause is ");
+                self.name_change(
+                    &mut say,
+                    change,
+                    "; with everything else that changed other packages build.",
+                );
+            }
             (Blame::Only(change, packages), ..) => {
                 say.after.push_str(" Since the last good build nothing changed but ");
                 let end = match packages {
@@ -251,7 +259,7 @@ impl Maker<'_> {
                 )
             });
         }
-        if let Blame::Likely(change) | Blame::Only(change, _) = found.blame
+        if let Blame::Likely(change) = found.blame
             && let Some(interval) = Change::new(change).interval
         {
             steps.push(Step {
