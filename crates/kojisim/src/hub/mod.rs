@@ -81,6 +81,10 @@ impl Engine {
         }
         if let Err(error) = self.commit() {
             tracing::error!("{error}");
+            // 1014 promises that nothing was executed.
+            self.store.rollback(savepoint);
+            self.untell(told);
+            self.find_active();
             result = Err(Fault::new(1014, "database outage"));
         }
         result.map(|(value, _)| value)
