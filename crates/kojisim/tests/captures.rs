@@ -7,7 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "helpers of a test say what they expect, as the test does"
+    reason = "functions that tests share say what they expect, as the test does"
 )]
 
 mod common;
