@@ -1,7 +1,9 @@
 //! Installs sets of RPM packages on paper: libsolv's answers, faster.
 //!
 //! Given a repository and a list of relations, which packages would dnf install on an empty system? That is
-//! the question that decides whether a source package can be built, and with what.
+//! the question that decides whether a source package can be built, and with what. Install sets are compared with each
+//! other, so a valid answer is not enough: it has to be *the* answer, the one that dnf would give. libsolv
+//! is the judge in the tests.
 //!
 //! ```
 //! use depsolve::{Request, Solver, Universe};
@@ -29,6 +31,92 @@
 //! assert_eq!(resolution.installs[0].distance, Some(2));
 //! # Ok::<(), rpm::ParseError>(())
 //! ```
+//!
+//! # The problem
+//!
+//! Installing packages is a question of propositional logic. Each package is a variable: installed or not. Everything
+//! that packages say about each other is a *clause*, a list of literals of which at least one must hold:
+//!
+//! | what | clause |
+//! | --- | --- |
+//! | p requires something that a, b and c provide | ¬p ∨ a ∨ b ∨ c |
+//! | p conflicts with (or obsoletes, or is another version of) q | ¬p ∨ ¬q |
+//! | p requires `(a if b)` | ¬p ∨ ¬b ∨ a |
+//! | something is asked for that a and b provide | a ∨ b |
+//!
+//! A solver decides one package after the other. After each decision it draws the conclusions: where all literals
+//! of a clause but one are false, that one must be true (*unit propagation*). Where all are false it has come to a dead
+//! end, learns why, goes back and tries something else. This is what SAT solvers do, and what libsolv does.
+//!
+//! # Why this one is fast
+//!
+//! libsolv writes down every clause that could ever matter: on Debian 12 that is 62,000 for an average source package,
+//! to install 440 packages, of which 378 are forced, 53 are recommended and some 10 are choices. Dead ends
+//! hardly ever happen. So the time goes into preparing for alternatives that nobody looks at.
+//!
+//! Here, whatever does not depend on the question is computed once, for all questions, in the [`Universe`]: strings and
+//! relations are numbers, every requirement is a number of a *provider list*, and equal lists are stored once (Debian's
+//! 264,000 requirements are 50,000 lists). Packages that can never be installed are found at that time, too.
+//! The [`Solver`] never writes clauses down. It keeps counters for lists (members installed, members excluded,
+//! requirers installed), which are raised when a package is decided and lowered when that is taken back; so
+//! a question costs what it touches, and asking needs no memory that was not there before.
+//!
+//! # An example, and the order of decisions
+//!
+//! Several answers are possible as a rule, and which one it is depends on the order in which decisions are made. The
+//! order is libsolv's; it is part of the specification. Take this repository, and `app` and `mta` being asked for:
+//!
+//! ```text
+//! app      requires lib, recommends spell
+//! lib-1    lib-2
+//! exim     provides mta
+//! postfix  provides mta
+//! spell    requires dictionary
+//! de-dict  provides dictionary
+//! en-dict  provides dictionary
+//! ```
+//!
+//! 1. *What has no alternative*: `app`. Its requirement `lib` has two candidates and stays open. Everything so far
+//!    is level 1: it follows from the question alone.
+//! 2. *What was asked for*, in the order of the request: `mta`. The candidates go through the policy: best
+//!    architecture; best version of each name; no obsoleted ones; recommended ones, if any are. Two are
+//!    left, and the alphabet decides for `exim`. That `postfix` would have done as well is remembered.
+//! 3. *Open requirements*, by package in falling order of the repository and then by list, round and round. A first
+//!    pass decides those which policy reduces to one candidate: `lib-2` for `app`. A second pass takes the rest.
+//! 4. *Weak dependencies*: what supplements something installed, then what is recommended, in the order in which
+//!    the recommenders were installed: `spell`. Back to 3, for the requirements of what is new: `de-dict`.
+//! 5. *Minimisation*: had `postfix` come in by another way in the meantime, then `exim` would be superfluous. The
+//!    earliest such decision is taken back and decided the other way, and everything after it is done again.
+//!
+//! Requirements come before weak dependencies, so that what is only nice to have does not decide what must be. Forced
+//! things come before choices, so that choices see as much as possible. The rest is convention; it could be otherwise,
+//! but dnf does it so.
+//!
+//! # Where to read on
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `loader` | from metadata to the universe: everything that can be known beforehand |
+//! | `offers` | who provides what; matching of versions |
+//! | `rich` | rich dependencies as clauses |
+//! | `universe`, `arrays`, `cache` | the arrays that it all is, in memory and on disk |
+//! | `solver` | the main loop and the order of decisions |
+//! | `propagate` | conclusions, and taking them back |
+//! | `policy` | which of several candidates |
+//! | `weak` | weak dependencies |
+//! | `learn` | dead ends |
+//! | `explain`, `problem` | why there is no answer |
+//! | `distance` | how far each package is from what was asked for |
+//!
+//! `tests/tour.rs` shows what each kind of relation means; `tests/golden.rs` compares with libsolv's answers for
+//! thousands of real packages, `tests/differential.rs` with libsolv itself on random repositories.
+//!
+//! # Where the answer is not libsolv's
+//!
+//! In two cases libsolv is wrong and is not followed. It gives no rules to packages that a request, or a weak
+//! dependency, can lead to only through a condition (`(a if b else c)` can lead to b), and installs them
+//! with broken requirements. And it looks for a path within a rich request among provides only, but for a path
+//! that stands alone among files, too.
 
 mod arch;
 mod arrays;
