@@ -11,10 +11,10 @@ use crate::Universe;
 use crate::arrays::{FastHasher, Rows};
 use crate::offers::NONE;
 use crate::rich;
-use crate::universe::RICH;
+use crate::universe::{RICH, SINGLE};
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.003";
+const MAGIC: [u8; 16] = *b"koschei-univ.004";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;
@@ -58,6 +58,7 @@ macro_rules! arrays {
         $file.rows($($borrow)* u.requires)?;
         $file.rows($($borrow)* u.successors)?;
         $file.rows($($borrow)* u.clauses)?;
+        $file.rows($($borrow)* u.only_for)?;
         $file.rows($($borrow)* u.clause_lists)?;
         $file.rows($($borrow)* u.requirers)?;
         $file.rows($($borrow)* u.in_clause_lists)?;
@@ -367,7 +368,16 @@ impl Universe {
             && self.dep_lists.iter().all(|list| *list == NONE || (*list as usize) < lists)
             && rows(&self.requires, packages, deps)
             && rows(&self.successors, packages, lists)
-            && rows(&self.clauses, packages, clause_lists + self.general.len())
+            && well_formed(&self.clauses)
+            && self.clauses.len() == packages
+            && self.clauses.data.iter().all(|clause| {
+                if clause & SINGLE != 0 {
+                    ((clause & !SINGLE) as usize) < packages
+                } else {
+                    (*clause as usize) < clause_lists + self.general.len()
+                }
+            })
+            && rows(&self.only_for, packages, packages)
             && rows(&self.clause_lists, clause_lists, packages)
             && rows(&self.requirers, clause_lists, packages)
             && rows(&self.in_clause_lists, packages, clause_lists)

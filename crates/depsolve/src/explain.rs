@@ -67,6 +67,7 @@ fn key(clause: Clause) -> ClauseKey {
     match clause {
         Clause::Pair(a, b) => (0, a.min(b), a.max(b)),
         Clause::List { package, list } => (1, package, list),
+        Clause::Single { package, only } => (4, package, only),
         Clause::General(id) => (2, id, 0),
         Clause::Dynamic(id) => (3, id, 0),
     }
@@ -107,12 +108,9 @@ impl Explanation<'_> {
                 self.requests.push(solver.sources[job as usize]);
             }
             Clause::Pair(a, b) => self.chain.push(Link::Reasons(pair(solver.universe, a, b))),
+            Clause::Single { package, only } => self.add_requirement(package, &[only]),
             Clause::List { package, list } => {
-                let members = solver.universe.clause_lists.row(list);
-                let reason = requirement(solver.universe, package, members);
-                self.chain.push(Link::Reasons(vec![reason]));
-                // Providers that were left out of the list because they can never be installed take part, too.
-                self.never.extend(never_providers(solver.universe, package, members));
+                self.add_requirement(package, solver.universe.clause_lists.row(list));
             }
             Clause::General(id) => {
                 let literals: Vec<Literal> =
@@ -120,6 +118,13 @@ impl Explanation<'_> {
                 self.chain.push(Link::Reasons(vec![general(solver.universe, &literals)]));
             }
         }
+    }
+
+    fn add_requirement(&mut self, package: u32, members: &[u32]) {
+        let universe = self.solver.universe;
+        self.chain.push(Link::Reasons(vec![requirement(universe, package, members)]));
+        // Providers that were left out of the list because they can never be installed take part, too.
+        self.never.extend(never_providers(universe, package, members));
     }
 
     fn finish(mut self, request: &Request<'_>) -> Problem {

@@ -17,6 +17,10 @@ impl Solver<'_> {
                 visit(-positive(a));
                 visit(-positive(b));
             }
+            Clause::Single { package, only } => {
+                visit(-positive(package));
+                visit(positive(only));
+            }
             Clause::List { package, list } => {
                 visit(-positive(package));
                 for member in self.universe.clause_lists.row(list) {

@@ -11,7 +11,7 @@ use crate::arch::{ArchPolicy, NOARCH, Score, colour};
 use crate::arrays::{FastMap, RowSet, Rows};
 use crate::offers::{EvrWords, NONE, Offers, pack_range, unpack_op};
 use crate::rich::{self, Literal, Normal, package_of, positive};
-use crate::universe::{ENHANCES, INFERIOR, NEVER, OLD, RICH, SUPPLEMENTS, Universe};
+use crate::universe::{ENHANCES, INFERIOR, NEVER, OLD, RICH, SINGLE, SUPPLEMENTS, Universe};
 
 /// Builds a [`Universe`] step by step, for those who want to know whether file lists are needed before they
 /// fetch them.
@@ -786,13 +786,17 @@ impl Loader {
         }
 
         let mut reduced = RowSet::new();
+        let mut only_for = Vec::new();
         let mut reduced_of = vec![NONE; lists.len()];
         let mut members = Vec::new();
         for (_, list) in required {
             if reduced_of[*list as usize] == NONE {
                 members.clear();
                 members.extend(lists.row(*list).iter().copied().filter(|p| !never[*p as usize]));
-                reduced_of[*list as usize] = reduced.intern(&members);
+                reduced_of[*list as usize] = match members.as_slice() {
+                    [only] => SINGLE | only,
+                    several => reduced.intern(several),
+                };
             }
         }
         let mut rows: Vec<Vec<(u32, u32)>> = vec![Vec::new(); count];
@@ -837,11 +841,17 @@ impl Loader {
             let row = &mut rows[package];
             row.sort_unstable();
             row.dedup_by_key(|(_, list)| *list);
-            universe.clauses.data.extend(row.iter().map(|(_, list)| *list));
+            for (_, clause) in row.iter() {
+                universe.clauses.data.push(*clause);
+                if clause & SINGLE != 0 {
+                    only_for.push((clause & !SINGLE, package as u32));
+                }
+            }
             universe.clauses.end_row();
         }
         universe.general_negative = Rows::from_pairs(count, &negative);
         universe.general_positive = Rows::from_pairs(count, &positive);
+        universe.only_for = Rows::from_pairs(count, &only_for);
         universe.clause_lists = reduced.rows;
         universe.in_clause_lists = universe.clause_lists.inverted(count);
         let mut requirers = Vec::new();

@@ -7,7 +7,7 @@
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of, positive};
 use crate::solver::{Clause, Solver, Status};
-use crate::universe::RICH;
+use crate::universe::{RICH, SINGLE};
 
 impl Solver<'_> {
     /// Records a decision; its consequences wait for [`Solver::propagate`].
@@ -114,6 +114,18 @@ impl Solver<'_> {
         }
         let lists = universe.clause_lists.len() as u32;
         for (index, clause) in universe.clauses.row(package).iter().enumerate() {
+            if clause & SINGLE != 0 {
+                let only = clause & !SINGLE;
+                let decided = self.decision[only as usize];
+                if decided <= 0 {
+                    let clause = Clause::Single { package, only };
+                    if decided < 0 {
+                        return Some(clause);
+                    }
+                    self.assign(positive(only), level, Some(clause));
+                }
+                continue;
+            }
             if *clause >= lists || self.satisfied[*clause as usize] > 0 {
                 continue;
             }
@@ -155,6 +167,16 @@ impl Solver<'_> {
 
     fn after_exclude(&mut self, package: u32, level: i32) -> Option<Clause> {
         let universe = self.universe;
+        for requirer in universe.only_for.row(package) {
+            let decided = self.decision[*requirer as usize];
+            let clause = Clause::Single { package: *requirer, only: package };
+            if decided > 0 {
+                return Some(clause);
+            }
+            if decided == 0 {
+                self.assign(-positive(*requirer), level, Some(clause));
+            }
+        }
         for list in universe.in_clause_lists.row(package) {
             let i = *list as usize;
             if self.satisfied[i] > 0 {

@@ -56,6 +56,8 @@ impl Resolution {
 pub(crate) enum Clause {
     /// Not both of these packages.
     Pair(u32, u32),
+    /// Not this package, or that one, which is the only candidate for something that it requires.
+    Single { package: u32, only: u32 },
     /// Not this package, or one of that list.
     List { package: u32, list: u32 },
     /// One of the universe's general clauses.
@@ -118,6 +120,8 @@ pub struct Solver<'u> {
     /// Jobs and learnt clauses, and in which of them a package occurs (a linked list for each package).
     pub(crate) dynamic: Rows,
     pub(crate) sources: Vec<JobSource>,
+    /// Those with more than one literal.
+    several: Vec<u32>,
     pub(crate) jobs: usize,
     pub(crate) occurs_first: Vec<u32>,
     pub(crate) occurs: Vec<(u32, u32)>,
@@ -169,6 +173,7 @@ impl<'u> Solver<'u> {
             choices: Vec::new(),
             dynamic: Rows::new(),
             sources: Vec::new(),
+            several: Vec::new(),
             jobs: 0,
             occurs_first: vec![NONE; packages],
             occurs: Vec::new(),
@@ -299,6 +304,7 @@ impl<'u> Solver<'u> {
         self.dynamic.push(literals.into_iter().map(|literal| literal as u32));
         self.sources.push(source);
         if self.dynamic.data.len() - start > 1 {
+            self.several.push(id);
             for i in start..self.dynamic.data.len() {
                 let package = package_of(self.dynamic.data[i] as Literal);
                 let first = &mut self.occurs_first[package as usize];
@@ -562,8 +568,9 @@ impl<'u> Solver<'u> {
                 self.open.push(*choice);
             }
         }
-        for id in 0..self.sources.len() as u32 {
-            if self.dynamic.row(id).len() < 2 || self.status(id) != Status::Open {
+        for i in 0..self.several.len() {
+            let id = self.several[i];
+            if self.status(id) != Status::Open {
                 continue;
             }
             let negative_open = self.dynamic.row(id).iter().any(|literal| {
@@ -721,6 +728,7 @@ impl<'u> Solver<'u> {
         self.dynamic.data.clear();
         self.dynamic.offsets.truncate(1);
         self.sources.clear();
+        self.several.clear();
         self.jobs = 0;
         self.asked.clear();
         self.occurs.clear();

@@ -64,10 +64,13 @@ pub struct Universe {
     pub(crate) requires: Rows,
     /// Package to the distinct lists of potential providers of its requirements, for distances.
     pub(crate) successors: Rows,
-    /// Package to its clauses, in the order of decisions: numbers below `clause_lists.len()` are lists
-    /// (¬package ∨ list), others are general clauses of which the package is the greatest negative literal.
+    /// Package to its clauses, in the order of decisions: `SINGLE | other` (¬package ∨ other), numbers below
+    /// `clause_lists.len()` are lists (¬package ∨ list), others are general clauses of which the package is the greatest
+    /// negative literal.
     pub(crate) clauses: Rows,
-    /// Lists without packages that can never be installed; what clauses refer to.
+    /// Package to packages of which it is the only candidate for a requirement.
+    pub(crate) only_for: Rows,
+    /// Lists of two or more without packages that can never be installed; what clauses refer to.
     pub(crate) clause_lists: Rows,
     /// Clause list to packages that require one of it.
     pub(crate) requirers: Rows,
@@ -117,6 +120,9 @@ pub struct Universe {
 
 /// Marks a recommendation that is rich.
 pub(crate) const RICH: u32 = 1 << 31;
+
+/// Marks a requirement with a single candidate. Most have one, and they need no counters.
+pub(crate) const SINGLE: u32 = 1 << 31;
 
 /// The package can never be installed.
 pub(crate) const NEVER: u8 = 1;

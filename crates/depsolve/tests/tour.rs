@@ -341,3 +341,31 @@ fn a_choice_is_taken_back_when_another_candidate_comes_in_anyway() {
     );
     assert_eq!(installed, "app-0:1-1.noarch beta-0:1-1.noarch");
 }
+
+/// The worked example of the crate's documentation.
+#[test]
+fn the_example_that_explains_the_order_of_decisions() {
+    let installed = solve(
+        "package app-1-1.x86_64
+           requires lib
+           recommends spell
+         package lib-1-1.x86_64
+         package lib-2-1.x86_64
+         package exim-4-1.x86_64
+           provides mta
+         package postfix-3-1.x86_64
+           provides mta
+         package spell-1-1.x86_64
+           requires dictionary
+         package de-dict-1-1.noarch
+           provides dictionary
+         package en-dict-1-1.noarch
+           provides dictionary
+         install app
+         install mta",
+    );
+    assert_eq!(
+        installed,
+        "app-0:1-1.x86_64 de-dict-0:1-1.noarch exim-0:4-1.x86_64 lib-0:2-1.x86_64 spell-0:1-1.x86_64"
+    );
+}
