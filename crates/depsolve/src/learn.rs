@@ -44,12 +44,14 @@ impl Solver<'_> {
     /// that level.
     pub(crate) fn learn(&mut self, level: i32, conflict: Clause) -> i32 {
         self.learnt += 1;
-        let mut others: Vec<Literal> = Vec::new();
+        let mut others = std::mem::take(&mut self.learn_others);
+        others.clear();
         let mut back_to = 1;
         let mut left = 0;
         let mut index = self.trail.len();
         let mut clause = conflict;
-        let mut marked: Vec<u32> = Vec::new();
+        let mut marked = std::mem::take(&mut self.learn_marked);
+        marked.clear();
         let pivot = loop {
             self.derived.push(clause);
             let mut seen = std::mem::take(&mut self.seen);
@@ -92,12 +94,14 @@ impl Solver<'_> {
                 None => break -literal,
             }
         };
-        for package in marked {
-            self.seen[package as usize] = false;
+        for package in &marked {
+            self.seen[*package as usize] = false;
         }
+        self.learn_marked = marked;
         self.revert(back_to);
         let id = self.sources.len() as u32;
-        self.add_clause(std::iter::once(pivot).chain(others), JobSource::Learnt);
+        self.add_clause(std::iter::once(pivot).chain(others.iter().copied()), JobSource::Learnt);
+        self.learn_others = others;
         self.derived_ends.push(self.derived.len());
         self.assign(pivot, back_to, Some(Clause::Dynamic(id)));
         back_to

@@ -64,6 +64,9 @@ enum Kind {
     Rich(Dep),
 }
 
+/// How long all names, versions and paths of a repository may be together. Debian has 20 MB; numbers have 32 bits.
+const MAX_TEXT: usize = 1 << 30;
+
 /// The list of everything that the system itself provides; a list number that no list has.
 const SYSTEM: u32 = NONE;
 
@@ -109,6 +112,14 @@ impl Loader {
     pub fn primary(&mut self, reader: impl Read) -> Result<(), md::Error> {
         for package in md::primary::Reader::new(reader)? {
             self.add(package?);
+            let text = self.universe.offers.strings.text.len() + self.file_text.len();
+            if text > MAX_TEXT {
+                return Err(md::Error::Malformed {
+                    file: "primary.xml".to_owned(),
+                    line: 0,
+                    reason: format!("its names and paths take more than {MAX_TEXT} bytes"),
+                });
+            }
         }
         Ok(())
     }

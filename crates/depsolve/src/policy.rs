@@ -299,7 +299,7 @@ impl Scratch {
         if self.provides.len() < 2 {
             return;
         }
-        self.provides.sort_by_key(|(_, name, _)| *name);
+        self.provides.sort_unstable_by_key(|(candidate, name, _)| (*name, *candidate));
         self.badness.clear();
         self.badness.resize(candidates.len(), 0);
         let mut any_bad = false;

@@ -54,9 +54,16 @@ impl Solver<'_> {
                 self.active[*clause as usize] += 1;
             }
         }
-        for list in universe.recommends.row(package) {
-            if list & RICH == 0 {
-                self.recommended[*list as usize] += 1;
+        for list in universe.in_recommended.row(package) {
+            self.recommended_installed[*list as usize] += 1;
+        }
+        let recommends = universe.recommends.row(package);
+        if !recommends.is_empty() {
+            self.recommenders.push(package);
+            for list in recommends {
+                if list & RICH == 0 {
+                    self.recommended[*list as usize] += 1;
+                }
             }
         }
         for list in universe.suggests.row(package) {
@@ -77,9 +84,16 @@ impl Solver<'_> {
                 self.active[*clause as usize] -= 1;
             }
         }
-        for list in universe.recommends.row(package) {
-            if list & RICH == 0 {
-                self.recommended[*list as usize] -= 1;
+        for list in universe.in_recommended.row(package) {
+            self.recommended_installed[*list as usize] -= 1;
+        }
+        let recommends = universe.recommends.row(package);
+        if !recommends.is_empty() {
+            self.recommenders.pop();
+            for list in recommends {
+                if list & RICH == 0 {
+                    self.recommended[*list as usize] -= 1;
+                }
             }
         }
         for list in universe.suggests.row(package) {

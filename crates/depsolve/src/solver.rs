@@ -95,6 +95,9 @@ pub(crate) const UNSOLVABLE: i32 = -1;
 /// After so many dead ends the search is given up. Real repositories have at most a handful.
 const MAX_LEARNT: u32 = 20_000;
 
+/// After so many improvements the answer is taken as it is. Real repositories need two or three.
+const MAX_MINIMIZATIONS: u32 = 10_000;
+
 /// Solves one request after the other, reusing its memory. One for each thread; cheap to keep, dear to make.
 #[derive(Debug)]
 pub struct Solver<'u> {
@@ -114,6 +117,10 @@ pub struct Solver<'u> {
     pub(crate) active: Vec<u32>,
     /// Per provider list: how many installed packages recommend (suggest) it.
     pub(crate) recommended: Vec<u32>,
+    /// Per provider list that something recommends: how many of its members are installed.
+    pub(crate) recommended_installed: Vec<u32>,
+    /// Installed packages that recommend something, in the order of the trail.
+    pub(crate) recommenders: Vec<u32>,
     pub(crate) suggested: Vec<u32>,
     pub(crate) choices: Vec<Choice>,
 
@@ -139,6 +146,9 @@ pub struct Solver<'u> {
 
     // Scratch.
     pub(crate) candidates: Vec<u32>,
+    pub(crate) best: Vec<u32>,
+    pub(crate) learn_others: Vec<Literal>,
+    pub(crate) learn_marked: Vec<u32>,
     pub(crate) supplements: Vec<u32>,
     pub(crate) in_candidates: Vec<bool>,
     pub(crate) policy: crate::policy::Scratch,
@@ -169,6 +179,8 @@ impl<'u> Solver<'u> {
             excluded: vec![0; lists],
             active: vec![0; lists],
             recommended: vec![0; universe.lists.len()],
+            recommended_installed: vec![0; universe.lists.len()],
+            recommenders: Vec::new(),
             suggested: vec![0; universe.lists.len()],
             choices: Vec::new(),
             dynamic: Rows::new(),
@@ -187,6 +199,9 @@ impl<'u> Solver<'u> {
             conflict: None,
             gave_up: false,
             candidates: Vec::new(),
+            best: Vec::new(),
+            learn_others: Vec::new(),
+            learn_marked: Vec::new(),
             supplements: Vec::new(),
             in_candidates: vec![false; packages],
             policy: crate::policy::Scratch::default(),
@@ -321,6 +336,7 @@ impl<'u> Solver<'u> {
     fn search(&mut self, weak: bool) -> bool {
         let mut level = 0;
         let mut system_level = 1;
+        let mut minimizations = 0;
         loop {
             if level <= 0 {
                 if level < 0 {
@@ -353,6 +369,10 @@ impl<'u> Solver<'u> {
                     continue;
                 }
             }
+            if minimizations == MAX_MINIMIZATIONS {
+                return true;
+            }
+            minimizations += 1;
             match self.minimize() {
                 Some(new_level) => level = new_level,
                 None => return true,

@@ -28,7 +28,8 @@ impl Solver<'_> {
         }
         // The best versions of all together are the only ones that are considered.
         self.filter(Mode::Recommend);
-        let best = std::mem::take(&mut self.candidates);
+        let mut best = std::mem::take(&mut self.best);
+        std::mem::swap(&mut best, &mut self.candidates);
         for p in &best {
             self.in_candidates[*p as usize] = true;
         }
@@ -38,6 +39,7 @@ impl Solver<'_> {
             self.order(&mut supplements);
         }
         let known = self.trail.len();
+        let recommenders = self.recommenders.len();
         let mut interrupted = false;
         for p in &supplements {
             if self.decision[*p as usize] != 0 {
@@ -52,15 +54,12 @@ impl Solver<'_> {
         }
         self.supplements = supplements;
         if !interrupted && self.trail.len() >= known {
-            level = self.install_recommended(level, known);
+            level = self.install_recommended(level, known, recommenders);
         }
         for p in &best {
             self.in_candidates[*p as usize] = false;
         }
-        // The scratch that `install_recommended` used is as good as the old one; keep the larger.
-        if best.capacity() > self.candidates.capacity() {
-            self.candidates = best;
-        }
+        self.best = best;
         (level, true)
     }
 
@@ -74,12 +73,8 @@ impl Solver<'_> {
     fn collect_recommended(&mut self) {
         let universe = self.universe;
         self.candidates.clear();
-        for i in 0..self.trail.len() {
-            let literal = self.trail[i];
-            if literal < 0 {
-                continue;
-            }
-            for wanted in universe.recommends.row(package_of(literal)) {
+        for i in 0..self.recommenders.len() {
+            for wanted in universe.recommends.row(self.recommenders[i]) {
                 if wanted & RICH != 0 {
                     for block in universe.rich_blocks.row(wanted & !RICH) {
                         self.add_block(*block, false);
@@ -96,7 +91,7 @@ impl Solver<'_> {
     }
 
     fn any_installed(&self, list: u32) -> bool {
-        self.universe.lists.row(list).iter().any(|p| self.decision[*p as usize] > 0)
+        self.recommended_installed[list as usize] > 0
     }
 
     /// Adds the undecided candidates of one clause of a rich recommendation, unless its condition does not hold or it
@@ -155,14 +150,10 @@ impl Solver<'_> {
     }
 
     /// Goes through what is recommended in the order in which its recommenders were installed.
-    fn install_recommended(&mut self, mut level: i32, known: usize) -> i32 {
+    fn install_recommended(&mut self, mut level: i32, known: usize, recommenders: usize) -> i32 {
         let universe = self.universe;
-        for i in 0..known {
-            let literal = self.trail[i];
-            if literal < 0 {
-                continue;
-            }
-            for wanted in universe.recommends.row(package_of(literal)) {
+        for i in 0..recommenders {
+            for wanted in universe.recommends.row(self.recommenders[i]) {
                 self.candidates.clear();
                 if wanted & RICH != 0 {
                     for block in universe.rich_blocks.row(wanted & !RICH) {
