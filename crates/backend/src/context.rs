@@ -1,11 +1,9 @@
 //! What every step needs: configuration, database, Koji, repositories.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use koschei_core::config::{Config, KojiConfig, LoginMethod};
+use koschei_core::config::{Config, KojiConfig};
 use koschei_db::Pool;
 use koschei_db::resolution::Origin;
 
@@ -38,14 +36,12 @@ impl Context {
     /// # Errors
     /// When the configuration of Koji does not fit together.
     pub fn new(config: Config, db: Pool, stop: Stop) -> Result<Self> {
-        let primary = koji::Client::new(koji_client_config(&config.koji_config)?);
+        let primary = koji::Client::new(config.koji_config.client_config()?);
         let secondary = match &config.secondary_koji_config {
             None => None,
             Some(secondary) => {
                 // The secondary Koji is only ever read.
-                let mut client = koji_client_config(&secondary.koji)?;
-                client.login = koji::Login::Anonymous;
-                Some(koji::Client::new(client))
+                Some(koji::Client::new(secondary.koji.anonymous_client_config()?))
             }
         };
         let repositories = Repositories::new(&config)?;
@@ -104,56 +100,4 @@ impl Context {
 /// Which Koji the source packages of a collection are in.
 pub(crate) fn origin(secondary_mode: bool) -> Origin {
     if secondary_mode { Origin::Secondary } else { Origin::Primary }
-}
-
-/// How to reach and log in to a hub, from a section `koji_config`.
-///
-/// # Errors
-/// When the login method lacks what it needs; the sentence names the key.
-pub fn koji_client_config(config: &KojiConfig) -> Result<koji::ClientConfig> {
-    let path = |key: &str| config.login_args.text(key).map(PathBuf::from);
-    let needed =
-        |key: &str| {
-            config.login_args.text(key).map(str::to_owned).ok_or_else(|| {
-                Error::Configuration(format!("koji_config.login_args.{key} is missing"))
-            })
-        };
-    let login = match config.login_method {
-        LoginMethod::Logout => koji::Login::Anonymous,
-        LoginMethod::SslLogin => koji::Login::Certificate { cert: needed("cert")?.into() },
-        LoginMethod::GssapiLogin => koji::Login::Gssapi {
-            principal: config.login_args.text("principal").map(str::to_owned),
-            keytab: path("keytab"),
-            ccache: config.login_args.text("ccache").map(str::to_owned),
-        },
-        LoginMethod::Login => koji::Login::Password {
-            user: needed("user")?,
-            password: koji::Secret::new(needed("password")?),
-        },
-    };
-    let defaults = koji::SessionOptions::default();
-    let options = &config.session_opts;
-    let seconds = |key: &str, default: Duration| {
-        options
-            .number(key)
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .unwrap_or(default)
-    };
-    let session = koji::SessionOptions {
-        timeout: seconds("timeout", defaults.timeout),
-        // Fractions and negative numbers of retries are rounded by the conversion, which saturates.
-        max_retries: options.number("max_retries").map_or(defaults.max_retries, |n| n as u32),
-        retry_interval: seconds("retry_interval", defaults.retry_interval),
-        anon_retry: options.truth("anon_retry").unwrap_or(defaults.anon_retry),
-        offline_retry: options.truth("offline_retry").unwrap_or(defaults.offline_retry),
-        offline_retry_interval: seconds("offline_retry_interval", defaults.offline_retry_interval),
-    };
-    let mut client = koji::ClientConfig::anonymous(&config.server);
-    client.topurl.clone_from(&config.topurl);
-    client.weburl.clone_from(&config.weburl);
-    client.login = login;
-    client.server_ca = path("serverca");
-    client.session = session;
-    client.multicall_chunk_size = config.multicall_chunk_size;
-    Ok(client)
 }

@@ -36,6 +36,12 @@ pub enum Error {
     Thread(String),
 }
 
+impl From<koschei_core::config::ClientProblem> for Error {
+    fn from(problem: koschei_core::config::ClientProblem) -> Self {
+        Self::Configuration(problem.to_string())
+    }
+}
+
 impl Error {
     /// Whether the same thing may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {

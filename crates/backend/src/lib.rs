@@ -28,7 +28,7 @@ pub mod scheduler;
 mod stop;
 pub mod submission;
 
-pub use context::{Context, koji_client_config};
+pub use context::Context;
 pub use driver::{Outcome, Service};
 pub use error::{Error, Result};
 pub use stop::{Stop, Stopper};
