@@ -96,7 +96,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `loader` | from metadata to the universe: everything that can be known beforehand |
+//! | `loader`, `loader::relate` | from metadata to the universe: everything that can be known beforehand |
 //! | `offers` | who provides what; matching of versions |
 //! | `rich` | rich dependencies as clauses |
 //! | `universe`, `arrays`, `cache` | the arrays that it all is, in memory and on disk |

@@ -369,3 +369,32 @@ fn the_example_that_explains_the_order_of_decisions() {
         "app-0:1-1.x86_64 de-dict-0:1-1.noarch exim-0:4-1.x86_64 lib-0:2-1.x86_64 spell-0:1-1.x86_64"
     );
 }
+
+#[test]
+fn an_inferior_architecture_without_better_half_stands_in_only_where_no_better_one_is_in_sight() {
+    let repository = "package d-1-1.i686
+                        provides a
+                      package d-1-2.x86_64
+                      install a
+                      ";
+    assert_eq!(solve(repository), "d-0:1-1.i686");
+    let problem = solve(&format!("{repository} install d"));
+    assert!(problem.contains("d-1-1.i686 has inferior architecture"), "{problem}");
+}
+
+#[test]
+fn a_path_that_only_the_request_names_is_looked_up_among_provides_first() {
+    let repository = "package owner-1-1.x86_64
+                        file /usr/bin/tool
+                      package provider-1-1.x86_64
+                        provides /usr/bin/tool
+                      ";
+    assert_eq!(solve(&format!("{repository} install /usr/bin/tool")), "provider-0:1-1.x86_64");
+    let with_user = format!(
+        "{repository}
+         package user-1-1.x86_64
+           requires /usr/bin/tool
+         install user"
+    );
+    assert_eq!(solve(&with_user), "owner-0:1-1.x86_64 user-0:1-1.x86_64");
+}

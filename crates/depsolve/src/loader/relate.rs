@@ -1,0 +1,615 @@
+//! From dependencies to clauses: which packages each package needs, excludes and wishes for, and every index that the
+//! solver walks along.
+
+use std::mem;
+
+use rpm::{Dep, Op};
+
+use super::{Kind, Loader, SYSTEM};
+use crate::arch::{NOARCH, Score, colour};
+use crate::arrays::{FastMap, RowSet, Rows};
+use crate::offers::NONE;
+use crate::rich::{self, Literal, Normal, package_of, positive};
+use crate::universe::{ENHANCES, INFERIOR, NEVER, RICH, SINGLE, SUPPLEMENTS, Universe};
+
+impl Loader {
+    /// Turns dependencies into clauses, exclusions and the indexes over them.
+    pub(super) fn relate(&mut self, mut lists: RowSet) {
+        let count = self.universe.names.len() as u32;
+        let by_name = self.by_name();
+        let mut never = vec![false; count as usize];
+        // Package, original list.
+        let mut required: Vec<(u32, u32)> = Vec::new();
+        let mut general: Vec<Vec<Literal>> = Vec::new();
+        let mut excluded: Vec<(u32, u32)> = Vec::new();
+        let mut obsoleted: Vec<(u32, u32)> = Vec::new();
+
+        for package in 0..count {
+            for dep in self.universe.requires.row(package) {
+                self.require(
+                    package,
+                    *dep,
+                    &mut lists,
+                    &mut required,
+                    &mut general,
+                    &mut excluded,
+                    &mut never,
+                );
+            }
+            for dep in self.conflicts.row(package) {
+                self.conflict(
+                    package,
+                    *dep,
+                    &mut lists,
+                    &mut required,
+                    &mut general,
+                    &mut excluded,
+                    &mut never,
+                );
+            }
+            for dep in self.obsoletes.row(package) {
+                self.obsolete(package, *dep, &by_name, &mut excluded, &mut obsoleted);
+            }
+        }
+        self.exclude_same_name(&by_name, &mut excluded);
+        self.bind_inferior(&by_name, &mut lists, &mut required);
+        self.store_reach(&by_name, &lists.rows);
+        find_never(&mut never, &required, &lists.rows, count);
+        for (package, never) in never.iter().enumerate() {
+            if *never {
+                self.universe.flags[package] |= NEVER;
+            }
+        }
+
+        self.store_clauses(&lists.rows, &required, general, &never);
+        self.universe.excludes = symmetric(excluded, count);
+        obsoleted.sort_unstable();
+        obsoleted.dedup();
+        self.universe.obsoletes = Rows::from_pairs(count as usize, &obsoleted);
+        self.store_successors();
+        self.store_weak(&mut lists);
+        self.universe.conflict_deps = mem::take(&mut self.conflicts);
+        self.universe.obsolete_deps = mem::take(&mut self.obsoletes);
+        self.universe.lists = lists.rows;
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn require(
+        &self,
+        package: u32,
+        dep: u32,
+        lists: &mut RowSet,
+        required: &mut Vec<(u32, u32)>,
+        general: &mut Vec<Vec<Literal>>,
+        excluded: &mut Vec<(u32, u32)>,
+        never: &mut [bool],
+    ) {
+        let list = match &self.deps[dep as usize] {
+            Kind::Rich(rich) if rich::is_complex(rich) => {
+                match rich::clauses(&self.universe.offers, rich) {
+                    Normal::Always => {}
+                    Normal::Never => never[package as usize] = true,
+                    Normal::Blocks(blocks) => {
+                        for block in blocks {
+                            add_block(
+                                package, block, false, lists, required, general, excluded, never,
+                            );
+                        }
+                    }
+                }
+                return;
+            }
+            _ => self.universe.dep_lists[dep as usize],
+        };
+        if list == SYSTEM {
+            return;
+        }
+        let providers = lists.rows.row(list);
+        if providers.is_empty() {
+            never[package as usize] = true;
+        } else if providers.binary_search(&package).is_err() {
+            required.push((package, list));
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn conflict(
+        &self,
+        package: u32,
+        dep: u32,
+        lists: &mut RowSet,
+        required: &mut Vec<(u32, u32)>,
+        general: &mut Vec<Vec<Literal>>,
+        excluded: &mut Vec<(u32, u32)>,
+        never: &mut [bool],
+    ) {
+        if let Kind::Rich(rich) = &self.deps[dep as usize]
+            && rich::is_complex(rich)
+        {
+            match rich::inverted_clauses(&self.universe.offers, rich) {
+                Normal::Always => {}
+                Normal::Never => never[package as usize] = true,
+                Normal::Blocks(blocks) => {
+                    for block in blocks {
+                        add_block(package, block, true, lists, required, general, excluded, never);
+                    }
+                }
+            }
+            return;
+        }
+        let list = self.universe.dep_lists[dep as usize];
+        if list != SYSTEM {
+            // A package may conflict with what it provides itself.
+            excluded.extend(
+                lists.rows.row(list).iter().filter(|p| **p != package).map(|p| (package, *p)),
+            );
+        }
+    }
+
+    /// Obsoletes look at names and versions of packages, not at what they provide.
+    fn obsolete(
+        &self,
+        package: u32,
+        dep: u32,
+        by_name: &Rows,
+        excluded: &mut Vec<(u32, u32)>,
+        obsoleted: &mut Vec<(u32, u32)>,
+    ) {
+        let Kind::Simple { name, range } = self.deps[dep as usize] else { return };
+        let universe = &self.universe;
+        let wanted = universe.offers.constraint(range);
+        for other in by_name.row(name) {
+            let i = *other as usize;
+            let release = universe.offers.strings.get(universe.releases[i]);
+            let own = rpm::ConstraintRef {
+                op: Op::Eq,
+                epoch: universe.epochs[i],
+                version: universe.offers.strings.get(universe.versions[i]),
+                release: (!release.is_empty()).then_some(release),
+            };
+            if *other != package && wanted.is_none_or(|wanted| own.overlaps(wanted)) {
+                excluded.push((package, *other));
+                if universe.names[i] != universe.names[package as usize] {
+                    obsoleted.push((package, *other));
+                }
+            }
+        }
+    }
+
+    fn exclude_same_name(&self, by_name: &Rows, excluded: &mut Vec<(u32, u32)>) {
+        let colours: Vec<u8> = self.universe.archs.iter().map(|arch| colour(arch)).collect();
+        let colour = |package: u32| colours[self.universe.arch[package as usize] as usize];
+        for name in 0..by_name.len() as u32 {
+            let same = by_name.row(name);
+            for (i, a) in same.iter().enumerate() {
+                for b in &same[i + 1..] {
+                    if colour(*a) & colour(*b) != 0 {
+                        excluded.push((*a, *b));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A package of an inferior architecture may be installed only beside the better one of identical EVR.
+    /// One that has none is an orphan: it may be installed only if nothing that was asked for can lead to a
+    /// better one, which depends on the request.
+    fn bind_inferior(
+        &mut self,
+        by_name: &Rows,
+        lists: &mut RowSet,
+        required: &mut Vec<(u32, u32)>,
+    ) {
+        for name in 0..by_name.len() as u32 {
+            let same = by_name.row(name);
+            let score = |package: u32| self.universe.arch_score[package as usize];
+            let best: Option<Score> = same.iter().map(|p| score(*p)).filter(|s| *s != NOARCH).min();
+            let Some(best) = best else { continue };
+            for package in same.iter().filter(|p| score(**p) != NOARCH && score(**p) != best) {
+                let identical = |other: &u32| {
+                    let (a, b) = (*package as usize, *other as usize);
+                    let universe = &self.universe;
+                    a != b
+                        && universe.arch[a] != universe.arch[b]
+                        && universe.epochs[a] == universe.epochs[b]
+                        && universe.versions[a] == universe.versions[b]
+                        && universe.releases[a] == universe.releases[b]
+                        && (score(*other) == NOARCH || score(*other) == best)
+                };
+                let better: Vec<u32> = same.iter().copied().filter(identical).collect();
+                // One that is noarch cannot stand beside it.
+                if better.iter().all(|other| score(*other) == NOARCH) {
+                    self.universe.orphans.push(*package);
+                } else {
+                    required.push((*package, lists.intern(&better)));
+                }
+                self.universe.flags[*package as usize] |= INFERIOR;
+            }
+        }
+    }
+
+    /// Which packages each package can lead to, for requests that have to do with orphans. Repositories of one
+    /// architecture have none, and multilib ones should have none.
+    fn store_reach(&mut self, by_name: &Rows, lists: &Rows) {
+        if self.universe.orphans.is_empty() {
+            return;
+        }
+        let universe = &mut self.universe;
+        universe.orphans.sort_unstable();
+        universe.orphan_betters = Rows::new();
+        for orphan in &universe.orphans {
+            let score = |package: &u32| universe.arch_score[*package as usize];
+            let same = by_name.row(universe.names[*orphan as usize]).iter().copied();
+            let betters = same.filter(|p| score(p) != NOARCH && score(p) < score(orphan));
+            universe.orphan_betters.push(betters);
+        }
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
+        for package in 0..universe.names.len() as u32 {
+            // The better half comes with its inferior one.
+            let i = package as usize;
+            pairs.extend(by_name.row(universe.names[i]).iter().filter_map(|other| {
+                let j = *other as usize;
+                let (mine, theirs) = (universe.arch_score[i], universe.arch_score[j]);
+                (theirs != NOARCH && theirs < mine && universe.evr_rank[i] == universe.evr_rank[j])
+                    .then_some((package, *other))
+            }));
+            for dep in universe.requires.row(package) {
+                match &self.deps[*dep as usize] {
+                    Kind::Rich(rich) if rich::is_complex(rich) => {
+                        if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
+                            for block in blocks {
+                                let literals = block.iter().filter(|l| **l > 0);
+                                if block.binary_search(&positive(package)).is_err() {
+                                    pairs.extend(literals.map(|l| (package, package_of(*l))));
+                                }
+                            }
+                        }
+                    }
+                    _ => {
+                        let list = universe.dep_lists[*dep as usize];
+                        if list != SYSTEM && lists.row(list).binary_search(&package).is_err() {
+                            pairs.extend(lists.row(list).iter().map(|p| (package, *p)));
+                        }
+                    }
+                }
+            }
+            for dep in self.recommends.row(package).iter().chain(self.suggests.row(package)) {
+                match &self.deps[*dep as usize] {
+                    Kind::Rich(rich) => {
+                        let mut found = Vec::new();
+                        rich::positive_packages(&universe.offers, rich, false, &mut found);
+                        pairs.extend(found.into_iter().map(|p| (package, p)));
+                    }
+                    Kind::Simple { .. } => {
+                        let list = universe.dep_lists[*dep as usize];
+                        if list != SYSTEM {
+                            pairs.extend(lists.row(list).iter().map(|p| (package, *p)));
+                        }
+                    }
+                }
+            }
+            for dep in self.conflicts.row(package) {
+                if let Kind::Rich(rich) = &self.deps[*dep as usize]
+                    && rich::is_complex(rich)
+                    && let Normal::Blocks(blocks) = rich::inverted_clauses(&universe.offers, rich)
+                {
+                    let literals = blocks.into_iter().flatten().filter(|l| *l > 0);
+                    pairs.extend(literals.map(|l| (package, package_of(l))));
+                }
+            }
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        universe.reach = Rows::from_pairs(universe.names.len(), &pairs);
+    }
+
+    fn store_clauses(
+        &mut self,
+        lists: &Rows,
+        required: &[(u32, u32)],
+        mut general: Vec<Vec<Literal>>,
+        never: &[bool],
+    ) {
+        let count = never.len();
+        // Decisions are made in the order of lists compared number by number.
+        let mut order: Vec<u32> = (0..lists.len() as u32).collect();
+        order.sort_unstable_by(|a, b| lists.row(*a).cmp(lists.row(*b)));
+        let mut rank = vec![0u32; lists.len()];
+        for (i, list) in order.iter().enumerate() {
+            rank[*list as usize] = i as u32;
+        }
+
+        let mut reduced = RowSet::new();
+        let mut only_for = Vec::new();
+        let mut reduced_of = vec![NONE; lists.len()];
+        let mut members = Vec::new();
+        for (_, list) in required {
+            if reduced_of[*list as usize] == NONE {
+                members.clear();
+                members.extend(lists.row(*list).iter().copied().filter(|p| !never[*p as usize]));
+                reduced_of[*list as usize] = match members.as_slice() {
+                    [only] => SINGLE | only,
+                    several => reduced.intern(several),
+                };
+            }
+        }
+        let mut rows: Vec<Vec<(u32, u32)>> = vec![Vec::new(); count];
+        for (package, list) in required {
+            if !never[*package as usize] {
+                rows[*package as usize].push((rank[*list as usize], reduced_of[*list as usize]));
+            }
+        }
+        general.retain(|clause| !clause.iter().any(|l| *l < 0 && never[package_of(*l) as usize]));
+        general.sort_unstable();
+        general.dedup();
+
+        let universe = &mut self.universe;
+        universe.general = Rows::new();
+        universe.general_place = Vec::new();
+        universe.clauses = Rows::new();
+        let clause_lists = reduced.rows.len() as u32;
+        let mut generals: Vec<Vec<u32>> = vec![Vec::new(); count];
+        let (mut negative, mut positive) = (Vec::new(), Vec::new());
+        for clause in general {
+            let id = universe.general.len() as u32;
+            for literal in &clause {
+                let pair = (package_of(*literal), id);
+                if *literal < 0 { negative.push(pair) } else { positive.push(pair) }
+            }
+            if let Some(first) = clause.first()
+                && *first < 0
+            {
+                generals[package_of(*first) as usize].push(id);
+            }
+            universe.general.push(clause.into_iter().map(|literal| literal as u32));
+        }
+        universe.general_place = vec![NONE; universe.general.len() * 2];
+        for package in 0..count {
+            // Clauses with more negative literals come first, since a negative number is smaller than all others.
+            for id in &generals[package] {
+                let place = universe.clauses.data.len() as u32 - universe.clauses.offsets[package];
+                universe.general_place[*id as usize * 2] = package as u32;
+                universe.general_place[*id as usize * 2 + 1] = place;
+                universe.clauses.data.push(clause_lists + id);
+            }
+            let row = &mut rows[package];
+            row.sort_unstable();
+            row.dedup_by_key(|(_, list)| *list);
+            for (_, clause) in row.iter() {
+                universe.clauses.data.push(*clause);
+                if clause & SINGLE != 0 {
+                    only_for.push((clause & !SINGLE, package as u32));
+                }
+            }
+            universe.clauses.end_row();
+        }
+        universe.general_negative = Rows::from_pairs(count, &negative);
+        universe.general_positive = Rows::from_pairs(count, &positive);
+        universe.only_for = Rows::from_pairs(count, &only_for);
+        universe.clause_lists = reduced.rows;
+        universe.in_clause_lists = universe.clause_lists.inverted(count);
+        let mut requirers = Vec::new();
+        for package in 0..count as u32 {
+            for clause in universe.clauses.row(package) {
+                if *clause < clause_lists {
+                    requirers.push((*clause, package));
+                }
+            }
+        }
+        universe.requirers = Rows::from_pairs(clause_lists as usize, &requirers);
+    }
+
+    fn store_successors(&mut self) {
+        let universe = &mut self.universe;
+        universe.successors = Rows::new();
+        let mut row = Vec::new();
+        for package in 0..universe.names.len() as u32 {
+            row.clear();
+            row.extend(
+                universe
+                    .requires
+                    .row(package)
+                    .iter()
+                    .map(|dep| universe.dep_lists[*dep as usize])
+                    .filter(|list| *list != SYSTEM && *list != 0),
+            );
+            row.sort_unstable();
+            row.dedup();
+            universe.successors.push(row.iter().copied());
+        }
+    }
+
+    fn store_weak(&mut self, lists: &mut RowSet) {
+        let count = self.universe.names.len();
+        let mut rich_ids: FastMap<u32, u32> = FastMap::default();
+        self.universe.rich_blocks = Rows::new();
+        self.universe.blocks = Rows::new();
+        let recommends = mem::take(&mut self.recommends);
+        let suggests = mem::take(&mut self.suggests);
+        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists);
+        self.universe.recommends = recommends;
+        self.universe.in_recommended = in_lists;
+        self.universe.in_recommended_blocks = in_blocks;
+        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists);
+        self.universe.suggests = suggests;
+        self.universe.in_suggested = in_lists;
+        self.universe.in_suggested_blocks = in_blocks;
+
+        let mut code = Vec::new();
+        let mut compiled_ids: FastMap<u32, u32> = FastMap::default();
+        let mut compiled = Rows::new();
+        let mut backward = |deps: &Rows, universe: &Universe, all: &[Kind]| {
+            let mut out = Rows::new();
+            for package in 0..count as u32 {
+                for dep in deps.row(package) {
+                    let id = *compiled_ids.entry(*dep).or_insert_with(|| {
+                        code.clear();
+                        match &all[*dep as usize] {
+                            Kind::Simple { .. } => {
+                                let list = universe.dep_lists[*dep as usize];
+                                code.extend([0, if list == SYSTEM { 0 } else { list }]);
+                            }
+                            Kind::Rich(rich) => {
+                                let mut leaf =
+                                    |dep: &Dep| lists.intern(&universe.offers.potential(dep).0);
+                                rich::compile(rich, &mut leaf, &mut code);
+                            }
+                        }
+                        compiled.push(code.iter().copied());
+                        compiled.len() as u32 - 1
+                    });
+                    out.data.push(id);
+                }
+                out.end_row();
+            }
+            out
+        };
+        let supplements = backward(&self.supplements, &self.universe, &self.deps);
+        let enhances = backward(&self.enhances, &self.universe, &self.deps);
+        let universe = &mut self.universe;
+        for package in 0..count as u32 {
+            if !supplements.row(package).is_empty() {
+                universe.flags[package as usize] |= SUPPLEMENTS;
+                universe.supplementing.push(package);
+            }
+            if !enhances.row(package).is_empty() {
+                universe.flags[package as usize] |= ENHANCES;
+            }
+        }
+        universe.supplements = supplements;
+        universe.enhances = enhances;
+        universe.compiled = compiled;
+    }
+
+    /// Recommends or Suggests: what each package names, and the indexes from package to what names it.
+    fn forward(
+        &mut self,
+        deps: &Rows,
+        rich_ids: &mut FastMap<u32, u32>,
+        lists: &RowSet,
+    ) -> (Rows, Rows, Rows) {
+        let count = self.universe.names.len();
+        let universe = &mut self.universe;
+        let mut named = Rows::new();
+        let mut in_lists = Vec::new();
+        let mut in_blocks = Vec::new();
+        let mut seen = vec![false; lists.rows.len()];
+        for package in 0..count as u32 {
+            for dep in deps.row(package) {
+                if let Kind::Rich(rich) = &self.deps[*dep as usize]
+                    && rich::is_complex(rich)
+                {
+                    let id = *rich_ids.entry(*dep).or_insert_with(|| {
+                        if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
+                            for block in blocks {
+                                universe.rich_blocks.data.push(universe.blocks.len() as u32);
+                                universe
+                                    .blocks
+                                    .push(block.into_iter().map(|literal| literal as u32));
+                            }
+                        }
+                        universe.rich_blocks.end_row();
+                        universe.rich_blocks.len() as u32 - 1
+                    });
+                    named.data.push(RICH | id);
+                    for block in universe.rich_blocks.row(id) {
+                        for literal in universe.blocks.row(*block) {
+                            let literal = *literal as Literal;
+                            if literal > 0 {
+                                let member = package_of(literal);
+                                in_blocks.push((member, package));
+                                in_blocks.push((member, *block));
+                            }
+                        }
+                    }
+                    continue;
+                }
+                let list = universe.dep_lists[*dep as usize];
+                if list == SYSTEM || list == 0 {
+                    continue;
+                }
+                named.data.push(list);
+                if !mem::replace(&mut seen[list as usize], true) {
+                    in_lists.extend(lists.rows.row(list).iter().map(|member| (*member, list)));
+                }
+            }
+            named.end_row();
+        }
+        (named, Rows::from_pairs(count, &in_lists), Rows::from_pairs(count, &in_blocks))
+    }
+}
+
+/// Adds one clause of a rich requirement or conflict of a package.
+#[allow(clippy::too_many_arguments)]
+fn add_block(
+    package: u32,
+    mut block: Vec<Literal>,
+    is_conflict: bool,
+    lists: &mut RowSet,
+    required: &mut Vec<(u32, u32)>,
+    general: &mut Vec<Vec<Literal>>,
+    excluded: &mut Vec<(u32, u32)>,
+    never: &mut [bool],
+) {
+    let own = positive(package);
+    if block.binary_search(&own).is_ok() {
+        return;
+    }
+    if let [only] = block.as_slice()
+        && *only == -own
+    {
+        // It forbids itself. A conflict of a package with itself is none.
+        if !is_conflict {
+            never[package as usize] = true;
+        }
+        return;
+    }
+    if let Err(place) = block.binary_search(&-own) {
+        block.insert(place, -own);
+    }
+    match block.as_slice() {
+        [] => {}
+        [only] => never[package_of(*only) as usize] = true,
+        [a, b] if *b < 0 => excluded.push((package_of(*a), package_of(*b))),
+        [_, rest @ ..] if rest[0] > 0 => {
+            let members: Vec<u32> = rest.iter().map(|literal| package_of(*literal)).collect();
+            required.push((package, lists.intern(&members)));
+        }
+        _ => general.push(block),
+    }
+}
+
+/// Finds the packages that can never be installed, whatever is asked for.
+fn find_never(never: &mut [bool], required: &[(u32, u32)], lists: &Rows, count: u32) {
+    let requirers = {
+        let pairs: Vec<(u32, u32)> =
+            required.iter().map(|(package, list)| (*list, *package)).collect();
+        Rows::from_pairs(lists.len(), &pairs)
+    };
+    let in_lists = lists.inverted(count as usize);
+    let mut left: Vec<u32> =
+        (0..lists.len() as u32).map(|list| lists.row(list).len() as u32).collect();
+    let mut queue: Vec<u32> = (0..count).filter(|package| never[*package as usize]).collect();
+    while let Some(package) = queue.pop() {
+        for list in in_lists.row(package) {
+            let left = &mut left[*list as usize];
+            *left -= 1;
+            if *left == 0 {
+                for requirer in requirers.row(*list) {
+                    if !mem::replace(&mut never[*requirer as usize], true) {
+                        queue.push(*requirer);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Both directions of a relation, each row descending and without repetition.
+fn symmetric(mut pairs: Vec<(u32, u32)>, count: u32) -> Rows {
+    let reversed: Vec<(u32, u32)> = pairs.iter().map(|(a, b)| (*b, *a)).collect();
+    pairs.extend(reversed);
+    pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    pairs.dedup();
+    Rows::from_pairs(count as usize, &pairs)
+}
