@@ -95,9 +95,6 @@ pub(crate) struct DemoOptions {
     /// What its chances are drawn from
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Seconds after which the demo ends by itself [default: it goes on until it is interrupted]
-    #[arg(long, value_name = "SECONDS", hide = true)]
-    pub(crate) stop_after: Option<u64>,
 }
 
 /// Options of the simulated Koji.

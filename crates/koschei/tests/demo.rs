@@ -236,13 +236,21 @@ fn what_stands_in_the_way_is_one_clear_sentence() {
     let said = Demo::start_on(&other.path().join("letter.txt/demo"), free_port(), &[]).refusal();
     assert!(said.starts_with("koschei: cannot create "), "{said}");
 
-    // No PostgreSQL.
+    // No PostgreSQL, and no room; both need a namespace, which not every container allows.
     let elsewhere = tempfile::tempdir().unwrap();
-    let said = Demo::start_without_postgresql(elsewhere.path(), free_port());
-    if let Some(mut demo) = said {
-        let said = demo.refusal();
-        assert!(said.contains("PostgreSQL") && said.contains("install"), "{said}");
-    }
+    let full = tempfile::tempdir().unwrap();
+    let (Some(mut without), Some(mut crowded)) =
+        (Demo::start_without_postgresql(elsewhere.path()), Demo::start_on_full_disk(full.path()))
+    else {
+        eprintln!(
+            "unshare --mount is not allowed here: missing PostgreSQL and full disk are not tried"
+        );
+        return;
+    };
+    let said = without.refusal();
+    assert!(said.contains("PostgreSQL") && said.contains("install"), "{said}");
+    let said = crowded.refusal();
+    assert!(said.starts_with("koschei: the disk is full: the demo needs 400 MB in "), "{said}");
 }
 
 #[test]

@@ -40,25 +40,42 @@ impl Demo {
         Self::spawn(command, directory, port)
     }
 
-    /// Starts it where no PostgreSQL can be found, if that can be arranged: the server's programs are looked for in places
-    /// outside the search path, too, which cannot be hidden from a process without rights.
-    pub(crate) fn start_without_postgresql(directory: &Path, port: u16) -> Option<Self> {
-        let hidden =
-            fs::read_dir("/usr/lib/postgresql").is_ok() && nix::unistd::geteuid().is_root();
-        if !hidden {
-            return None;
-        }
-        open_to_others(directory);
+    /// Starts it in a mount namespace of its own, after a command that changes what it finds on disk; nothing where the
+    /// system does not allow that.
+    fn start_after(prepare: &str, argument: &Path, directory: &Path) -> Option<Self> {
+        let allowed = |options: &[&str]| {
+            let output = Command::new("unshare").args(options).arg("true").output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let namespaces: &[&[&str]] = &[&["--mount"], &["--user", "--map-root-user", "--mount"]];
+        let options = namespaces.iter().find(|options| allowed(options))?;
+        let port = free_port();
+        let mut command = Command::new("unshare");
+        command.args(*options).args([
+            "sh",
+            "-c",
+            &format!("{prepare} && shift && exec \"$@\""),
+            "sh",
+        ]);
+        command.arg(argument).arg(env!("CARGO_BIN_EXE_koschei")).arg("demo");
+        command.arg("--dir").arg(directory).args(["--port", &port.to_string()]);
+        // Where the system keeps a server's programs in the search path, they must not be found there either.
+        command.env("PATH", "/usr/bin:/bin");
+        Some(Self::spawn(command, directory, port))
+    }
+
+    /// Starts it where PostgreSQL's server is not installed.
+    pub(crate) fn start_without_postgresql(directory: &Path) -> Option<Self> {
         let empty = directory.join("nothing");
         fs::create_dir(&empty).unwrap();
-        // A mount namespace of its own, in which the programs are covered by an empty directory.
-        let script = "mount --bind \"$1\" /usr/lib/postgresql && shift && exec \"$@\"";
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script, "sh"]).arg(&empty);
-        command.arg(env!("CARGO_BIN_EXE_koschei")).arg("demo").arg("--dir");
-        command.arg(directory.join("demo")).args(["--port", &port.to_string()]);
-        command.env("PATH", "/usr/bin:/bin");
-        Some(Self::spawn(command, &directory.join("demo"), port))
+        let cover = "if [ -d /usr/lib/postgresql ]; then mount --bind \"$1\" /usr/lib/postgresql; \
+                     else mount --bind \"$1\" /usr/bin; fi";
+        Self::start_after(cover, &empty, &directory.join("demo"))
+    }
+
+    /// Starts it on a disk with 30 MB.
+    pub(crate) fn start_on_full_disk(directory: &Path) -> Option<Self> {
+        Self::start_after("mount -t tmpfs -o size=30m tmpfs \"$1\"", directory, directory)
     }
 
     fn spawn(mut command: Command, directory: &Path, port: u16) -> Self {
