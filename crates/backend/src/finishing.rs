@@ -68,14 +68,16 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
             package = build.name,
             collection = build.collection
         );
-        let parts = children.get(&build.task_id).map(Vec::as_slice).unwrap_or_default();
+        let parts = children.get(&build.task_id);
         let result = async {
             match verdict {
                 Verdict::Running => {
+                    let Some(parts) = parts else { return Ok(()) };
                     progress.push(progress_of(ctx, &build, parts, now).await?);
                 }
                 Verdict::Ended(state) => {
-                    let Some(task) = task else { return Ok(()) };
+                    // Without an answer about its parts nothing is known of its repo; it is asked again.
+                    let (Some(task), Some(parts)) = (task, parts) else { return Ok(()) };
                     end(ctx, &build, &task, parts, state, now).await?;
                     ended += 1;
                 }

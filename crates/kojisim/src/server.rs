@@ -75,6 +75,7 @@ async fn hub(
         Some(Mishap::Delay(time)) => tokio::time::sleep(*time).await,
         _ => {}
     }
+    let within = faults_within(&shared, &call);
     let answer = match (&mishap, shared.weather.offline()) {
         (_, Some(reason)) => Err(xmlrpc::Fault::new(1014, reason)),
         (Some(Mishap::Fault(code, text)), _) => Err(xmlrpc::Fault::new(*code, text.clone())),
@@ -83,6 +84,7 @@ async fn hub(
             Err(fault) => Err(xmlrpc::Fault::new(fault.code, fault.text)),
         },
     };
+    let answer = answer.map(|answer| with_faults(answer, within));
     let body = Bytes::from(xmlrpc::encode_response(&answer));
     let content_type = match mishap {
         Some(Mishap::WrongContentType) => "text/html",
@@ -105,6 +107,34 @@ async fn hub(
         body,
     )
         .into_response()
+}
+
+/// Which calls of a multiCall are to be refused, by their place.
+fn faults_within(shared: &Shared, call: &xmlrpc::MethodCall) -> Vec<(usize, xmlrpc::Fault)> {
+    let (true, Some(xmlrpc::Value::Array(calls))) =
+        (call.method == "multiCall", call.params.first())
+    else {
+        return Vec::new();
+    };
+    let fault = |call: &xmlrpc::Value| {
+        let (code, text) = shared.weather.fault_within(call.get("methodName")?.as_str()?)?;
+        Some(xmlrpc::Fault::new(code, text))
+    };
+    calls.iter().enumerate().filter_map(|(place, call)| Some((place, fault(call)?))).collect()
+}
+
+/// The answer of a multiCall in which some calls are refused.
+fn with_faults(answer: xmlrpc::Value, faults: Vec<(usize, xmlrpc::Fault)>) -> xmlrpc::Value {
+    let xmlrpc::Value::Array(mut answers) = answer else { return answer };
+    for (place, fault) in faults {
+        if let Some(answer) = answers.get_mut(place) {
+            let refused = xmlrpc::Struct::new()
+                .with("faultCode", fault.code)
+                .with("faultString", fault.text);
+            *answer = xmlrpc::Value::Struct(refused);
+        }
+    }
+    xmlrpc::Value::Array(answers)
 }
 
 /// Runs a call under the engine's lock, on a thread that may wait.

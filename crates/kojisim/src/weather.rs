@@ -21,7 +21,7 @@ pub enum Mishap {
     WrongContentType,
     /// The call is executed late.
     Delay(Duration),
-    /// The call is refused with this fault, and not executed.
+    /// The call is refused with this fault, and not executed. One inside a multiCall is refused alone.
     Fault(i64, String),
 }
 
@@ -69,6 +69,18 @@ impl Weather {
             .iter()
             .position(|(wanted, _)| wanted.as_deref().is_none_or(|wanted| wanted == method))?;
         state.mishaps.remove(place).map(|(_, mishap)| mishap)
+    }
+
+    /// The fault that is due for a call of this method inside a multiCall, if any; it happens once.
+    pub(crate) fn fault_within(&self, method: &str) -> Option<(i64, String)> {
+        let mut state = self.state();
+        let place = state.mishaps.iter().position(|(wanted, mishap)| {
+            wanted.as_deref() == Some(method) && matches!(mishap, Mishap::Fault(..))
+        })?;
+        match state.mishaps.remove(place) {
+            Some((_, Mishap::Fault(code, text))) => Some((code, text)),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scratch builds from their submission to their end.
 
 use koji::calls;
-use kojisim::Ending;
+use kojisim::{Ending, Mishap};
 use koschei_backend::polling;
 
 use crate::world::{World, clean};
@@ -62,6 +62,24 @@ async fn trouble_of_the_builders_is_no_verdict_on_the_package() {
         assert_eq!(world.state("zlib").await, "ok");
     }
     assert_eq!(world.number("SELECT count(*) FROM task_without_build").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_koji_does_not_tell_at_the_moment_is_no_verdict() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
+    world.sim.hold_builds(false);
+    world.sim.wait_for_task(task).await;
+    for method in ["getTaskInfo", "getTaskResult", "getTaskChildren"] {
+        let fault = Mishap::Fault(1, "<class 'psycopg2.OperationalError'>".into());
+        world.sim.mishap(Some(method), fault);
+        poll(&world).await;
+        assert_eq!(world.number(RUNNING).await, 1, "{method} was not answered");
+    }
+    poll(&world).await;
+    assert_eq!(world.state("zlib").await, "failing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
