@@ -12,6 +12,7 @@ use koji::types::{Task, method};
 use koschei_core::sources::Nvr;
 use koschei_db::builds::{self, AdoptionCandidate, ScratchBuild};
 use koschei_db::locks::SchedulerLock;
+use koschei_db::submissions;
 use tracing::{info, warn};
 
 use crate::context::Context;
@@ -27,6 +28,10 @@ const PAGE: i64 = 500;
 /// # Errors
 /// When Koji or the database is away.
 pub async fn adopt(ctx: &Context, _lock: &SchedulerLock) -> Result<usize> {
+    let mut conn = acquire(ctx).await?;
+    // Asked before Koji is: what is found there later may belong to the others.
+    let settled = submissions::settled(&mut conn).await?;
+    drop(conn);
     let unknown = unknown_tasks(ctx).await?;
     let mut adopted = 0;
     if !unknown.is_empty() {
@@ -62,6 +67,10 @@ pub async fn adopt(ctx: &Context, _lock: &SchedulerLock) -> Result<usize> {
                 Err(why) => leave(ctx, *task_id, why).await?,
             }
         }
+    }
+    if !settled.is_empty() {
+        let mut conn = acquire(ctx).await?;
+        submissions::forget(&mut conn, &settled).await?;
     }
     ctx.adoption_done();
     Ok(adopted)

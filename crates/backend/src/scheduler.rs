@@ -13,6 +13,7 @@ use koschei_db::builds;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::SchedulerLock;
 use koschei_db::scheduling::{self, Candidate};
+use koschei_db::submissions;
 use tracing::{debug, info};
 
 use crate::adoption;
@@ -43,10 +44,16 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
 }
 
 async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
-    if ctx.adoption_is_due() {
-        adoption::adopt(ctx, lock).await?;
-    }
     let mut conn = acquire(ctx).await?;
+    // Also those of processes that died, on whatever host.
+    let mut begun = submissions::begun(&mut conn).await?;
+    if ctx.adoption_is_due() || !begun.is_empty() {
+        drop(conn);
+        adoption::adopt(ctx, lock).await?;
+        conn = acquire(ctx).await?;
+        // Koji may still get a build of these.
+        begun = submissions::begun(&mut conn).await?;
+    }
     let collections = entities::collections(&mut *conn).await?;
     drop(conn);
     let mut round = Round {
@@ -58,7 +65,7 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
         tag_arches: HashMap::new(),
         targets: HashSet::new(),
         outcome: Outcome::default(),
-        except: Vec::new(),
+        except: begun,
         broken: Vec::new(),
     };
     round.take_back().await?;
@@ -96,7 +103,7 @@ struct Round<'a> {
     /// Build targets that are known to be there.
     targets: HashSet<String>,
     outcome: Outcome,
-    /// Packages that were looked at in this round.
+    /// Packages that were looked at in this round, or of which a build may be on its way to Koji.
     except: Vec<i32>,
     /// Collections with which something is wrong in this round.
     broken: Vec<i32>,

@@ -1,7 +1,8 @@
 //! Sends one scratch build to Koji and records it. Used by the scheduler and by `koschei-admin submit-build`.
 //!
 //! Koji's answer and our commit cannot be one: when the process dies between the two, or the answer is lost, Koji has a
-//! build that the database does not know. It is found by [`crate::adoption`], which runs before the next submission.
+//! build that the database does not know. An entry in the table `submission` tells every process that this may have
+//! happened; the build is found by [`crate::adoption`], which runs before the next submission.
 
 use chrono::Utc;
 use koji::calls::{self, ListTagged};
@@ -13,12 +14,13 @@ use koschei_core::sources::build_source;
 use koschei_db::builds::{self, ScratchBuild};
 use koschei_db::entities::Collection;
 use koschei_db::locks::SchedulerLock;
+use koschei_db::submissions;
 use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::error::{Error, Result, stored_id};
 use crate::mirroring;
-use crate::resolving::{begin, commit};
+use crate::resolving::{acquire, begin, commit};
 
 /// What came of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub enum Submitted {
     },
     /// Koji has no source package of it in the destination tag.
     NoSrpm,
-    /// The package was deleted meanwhile; the build was cancelled.
+    /// The package was deleted meanwhile; the build was cancelled, or not even asked for.
     PackageGone,
 }
 
@@ -54,13 +56,20 @@ pub async fn submit(
     };
     let (request, repo_id) = request(ctx, collection, &tagged, arches).await?;
     let priority = ctx.config.koji_config.task_priority;
-    // From here to the commit a crash leaves a build that nobody knows.
+    // From here to the commit a crash leaves a build that nobody knows; the entry tells whoever is next to look for it.
+    let mut conn = acquire(ctx).await?;
+    if !submissions::begin(&mut conn, package_id).await? {
+        return Ok(Submitted::PackageGone);
+    }
+    drop(conn);
     ctx.require_adoption();
     let task_id = match ctx.primary.call(calls::build(&request, Some(priority))).await {
         Ok(task_id) => stored_id("a task id", task_id)?,
         Err(error) => {
             if !error.may_have_taken_effect() {
                 ctx.adoption_done();
+                let mut conn = acquire(ctx).await?;
+                submissions::end(&mut conn, package_id).await?;
             }
             return Err(error.into());
         }

@@ -12,6 +12,7 @@ use sqlx::postgres::PgConnection;
 use crate::error::{Error, Result};
 use crate::packages::{self, LockedPackages, StateChange};
 use crate::resolution;
+use crate::submissions;
 use crate::wake::{Sleeper, wake};
 
 /// A scratch build that Koji has not finished, as far as we know.
@@ -319,11 +320,25 @@ pub struct ScratchBuild {
 }
 
 /// Records a scratch build, resets the package's manual priority and clears what the scheduler had against it.
-/// `None` when the package is gone.
+/// `None` when the package is gone. A build that was recorded before, by whoever adopted its task, stays as it is.
 pub async fn insert_scratch(conn: &mut PgConnection, build: &ScratchBuild) -> Result<Option<i32>> {
+    // The trigger may touch older builds of the package.
+    lock_builds_of(conn, &[build.package_id]).await?;
     let locked = packages::lock(conn, &[build.package_id]).await?;
     if locked.get(build.package_id).is_none() {
         return Ok(None);
+    }
+    submissions::end(conn, build.package_id).await?;
+    let recorded: Option<i32> = sqlx::query_scalar(
+        "SELECT id FROM build WHERE package_id = $1 AND task_id = $2 AND NOT \"real\" ORDER BY id LIMIT 1",
+    )
+    .bind(build.package_id)
+    .bind(build.task_id)
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(Error::Statement)?;
+    if recorded.is_some() {
+        return Ok(recorded);
     }
     let id: i32 = sqlx::query_scalar(
         "INSERT INTO build (package_id, state, task_id, started, epoch, version, release, repo_id,
@@ -473,7 +488,8 @@ pub async fn last_builds(
     .map_err(Error::Statement)
 }
 
-/// Of these tasks, those that need no more attention in this collection: a build has them, or they were skipped.
+/// Of these tasks, those that need no more attention in this collection: a real build has them, or they were skipped.
+/// (In secondary mode a scratch build may have the same number, of another Koji.)
 pub async fn known_tasks(
     conn: &mut PgConnection,
     collection_id: i32,
@@ -481,7 +497,7 @@ pub async fn known_tasks(
 ) -> Result<Vec<i32>> {
     sqlx::query_scalar(
         "SELECT build.task_id FROM build JOIN package ON package.id = build.package_id
-          WHERE package.collection_id = $1 AND build.task_id = ANY($2)
+          WHERE package.collection_id = $1 AND build.task_id = ANY($2) AND build.\"real\"
          UNION
          SELECT task_id FROM skipped_real_build WHERE collection_id = $1 AND task_id = ANY($2)
           ORDER BY 1",
@@ -553,7 +569,8 @@ pub async fn register_real(conn: &mut PgConnection, builds: &[RealBuild]) -> Res
     let known: Vec<(i32, i32)> = sqlx::query_as(
         "SELECT build.package_id, build.task_id
            FROM unnest($1::integer[], $2::integer[]) AS news(package_id, task_id)
-           JOIN build ON build.package_id = news.package_id AND build.task_id = news.task_id",
+           JOIN build ON build.package_id = news.package_id AND build.task_id = news.task_id
+                     AND build.\"real\"",
     )
     .bind(&package_ids)
     .bind(builds.iter().map(|build| build.task_id).collect::<Vec<_>>())

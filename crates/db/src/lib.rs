@@ -32,6 +32,7 @@ pub mod resolution;
 pub mod scheduling;
 pub mod schema;
 pub mod statistics;
+pub mod submissions;
 pub mod testing;
 pub mod wake;
 

@@ -219,6 +219,52 @@ async fn a_build_whose_submission_was_not_answered_is_adopted_and_not_made_twice
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_left_is_adopted_by_the_next_one_before_it_submits() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    // It runs since long ago, and has nothing to adopt of its own.
+    let other = world.other(|_| {});
+    assert_eq!(clean(scheduler::step(&other).await.unwrap()).done, 0);
+    world.make_urgent(&["zlib"]).await;
+    world.sim.mishap(Some("build"), Mishap::CutAnswer);
+    assert!(scheduler::step(&world.ctx).await.is_err());
+    assert_eq!(world.scratch_tasks().await.len(), 1);
+    clean(scheduler::step(&other).await.unwrap());
+    assert_eq!(world.scratch_tasks().await.len(), 1);
+    assert_eq!(world.number(RUNNING).await, 1);
+    world.check_tasks().await;
+    assert_eq!(world.number("SELECT count(*) FROM submission").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_waits_while_a_build_of_it_may_be_on_its_way() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    world.execute("INSERT INTO submission SELECT id FROM package WHERE name = 'zlib'").await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "the other one");
+    world.execute("UPDATE submission SET begun = begun - interval '1 minute'").await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+    assert_eq!(world.number("SELECT count(*) FROM submission").await, 0);
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_submission_leaves_nothing_behind() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    world.sim.mishap(Some("build"), Mishap::Fault(1004, "policy violation (build)".into()));
+    let outcome = scheduler::step(&world.ctx).await.unwrap();
+    assert_eq!((outcome.done, outcome.failures.len()), (0, 1));
+    assert_eq!(world.number("SELECT count(*) FROM submission").await, 0);
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_crash_left_in_koji_is_adopted_at_the_next_start() {
     let world = World::settled().await;
     world.sim.hold_builds(true);

@@ -57,6 +57,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "what pages look up",
         sql: include_str!("../../schema/migrations/0008_pages.sql"),
     },
+    Migration {
+        number: 9,
+        name: "submissions that were begun",
+        sql: include_str!("../../schema/migrations/0009_submissions.sql"),
+    },
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use koschei_core::states::{BuildState, PackageState};
 use koschei_db::builds::{self, Ending, Progress, RealBuild, ScratchBuild, Subtask, TaggedVersion};
+use koschei_db::submissions;
 
 use crate::world::{World, hour};
 
@@ -64,6 +65,22 @@ async fn a_submitted_build_resets_what_led_to_it() {
     assert!(builds::running(&mut conn, Some(71)).await.unwrap().is_empty());
     assert_eq!(builds::newest_scratch_start(&mut conn).await.unwrap(), Some(hour(10)));
     assert_eq!(builds::insert_scratch(&mut conn, &scratch(-1, 72)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_task_becomes_one_build_whoever_records_it() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    let mut conn = world.connection().await;
+    assert!(submissions::begin(&mut conn, package).await.unwrap());
+    assert_eq!(submissions::begun(&mut conn).await.unwrap(), [package]);
+    let one = builds::insert_scratch(&mut conn, &scratch(package, 70)).await.unwrap();
+    assert!(submissions::begun(&mut conn).await.unwrap().is_empty());
+    let two = builds::insert_scratch(&mut conn, &scratch(package, 70)).await.unwrap();
+    assert!(one.is_some() && one == two);
+    let builds = "SELECT count(*) FROM build WHERE package_id = $1";
+    assert_eq!(world.number(builds, package).await, Some(1));
+    assert!(!submissions::begin(&mut conn, package + 1000).await.unwrap(), "no such package");
 }
 
 #[tokio::test]
