@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use depsolve::Resolution;
+use koji::FaultKind;
 use koji::calls;
+use koji::types::RepoState;
 use koschei_core::sources::Nvr;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::BuildResolverLock;
@@ -26,9 +28,12 @@ use crate::resolving::{self, Job, KnownPackages, acquire, begin, commit};
 pub async fn step(ctx: &Context) -> Result<Outcome> {
     let mut conn = acquire(ctx).await?;
     let collections = entities::collections(&mut *conn).await?;
+    drop(conn);
     let mut outcome = Outcome::default();
     for collection in &collections {
+        let mut conn = acquire(ctx).await?;
         let builds = resolution::builds_to_resolve(&mut conn, collection.id).await?;
+        drop(conn);
         for builds in builds.chunk_by(|a, b| a.repo_id == b.repo_id) {
             let Some(repo_id) = builds.first().map(|build| build.repo_id) else { continue };
             if ctx.stop.is_requested() {
@@ -72,8 +77,8 @@ async fn resolve_locked(
     let build_group = match resolving::build_group(ctx, collection, &repo).await {
         Ok(Some(group)) => Arc::new(group),
         Ok(None) => return give_up(ctx, builds, "the build group is gone").await,
-        // The tag was deleted.
-        Err(Error::Koji(error)) if error.fault_kind().is_some() && !error.is_transient() => {
+        // The tag was deleted. Any other fault is trouble of the hub, and no verdict.
+        Err(Error::Koji(error)) if error.fault_kind() == Some(FaultKind::GenericError) => {
             return give_up(ctx, builds, &format!("the build group cannot be told: {error}")).await;
         }
         Err(error) => return Err(error),
@@ -84,6 +89,12 @@ async fn resolve_locked(
     let url = resolving::address_of(ctx, collection, repo_id);
     let universe = match ctx.repositories.universe(&url, &paths).await {
         Err(Error::Repository(error)) if error.is_gone() => {
+            // Its state changes before its files go, so this is no repo that was deleted.
+            if repo.state == RepoState::Ready {
+                return Err(Error::Collection(format!(
+                    "repo {repo_id} is ready, as Koji says, but there is none at {url}; see koji_config.topurl"
+                )));
+            }
             return give_up(ctx, builds, "the repo is gone").await;
         }
         result => result?,

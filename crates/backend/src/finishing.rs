@@ -57,10 +57,15 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
         }
     }
     let children = ask_children(ctx, &verdicts).await?;
+    // Last, because a hub that is slow to cancel must not keep back what is known of the others.
+    verdicts.sort_by_key(|(_, _, verdict)| matches!(verdict, Verdict::Cancel(_)));
 
     let mut progress = Vec::new();
     let mut ended = 0;
     for (build, task, verdict) in verdicts {
+        if matches!(verdict, Verdict::Cancel(_)) {
+            store_progress(ctx, &mut progress).await?;
+        }
         let span = info_span!(
             "build",
             build = build.id,
@@ -101,12 +106,19 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
             Err(error) => span.in_scope(|| warn!("the build cannot be looked at: {error}")),
         }
     }
+    store_progress(ctx, &mut progress).await?;
+    Ok(ended)
+}
+
+/// Stores what became known about running builds.
+async fn store_progress(ctx: &Context, progress: &mut Vec<Progress>) -> Result<()> {
     if !progress.is_empty() {
         let mut transaction = begin(ctx).await?;
-        builds::store_progress(&mut transaction, &progress).await?;
+        builds::store_progress(&mut transaction, progress).await?;
         commit(transaction).await?;
+        progress.clear();
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Asks the primary Koji many things at once. What it refuses for one of them is logged and left out.
@@ -250,7 +262,9 @@ async fn end(
     state: BuildState,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let Some(repo_id) = repo_id(ctx, build, parts).await? else {
+    // A build of a certain repo that failed before any of its parts began was not made in that repo either.
+    let repo = if tasks::repo_id(parts).is_some() { repo_id(ctx, build, parts).await? } else { None };
+    let Some(repo_id) = repo else {
         return delete(ctx, build, "Koji does not say in which repo it was made").await;
     };
     let ending = Ending {

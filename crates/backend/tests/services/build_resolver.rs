@@ -1,6 +1,6 @@
 //! Builds in the repos they were made in.
 
-use kojisim::Push;
+use kojisim::{Mishap, Push};
 use koschei_backend::{build_resolver, polling};
 
 use crate::world::{World, clean};
@@ -84,6 +84,24 @@ async fn a_repo_that_cannot_be_reached_is_tried_again_and_hinders_no_other() {
     assert_eq!(world.number("SELECT count(*) FROM build WHERE deps_resolved IS NOT NULL").await, 0);
     clean(build_resolver::step(&world.ctx).await.unwrap());
     assert_eq!(world.number(repos).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_of_the_hub_and_a_wrong_address_are_no_verdict() {
+    let world = World::empty().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    let decided = "SELECT count(*) FROM build WHERE deps_resolved = false";
+    let broken = Mishap::Fault(1, "<class 'psycopg2.OperationalError'>".into());
+    world.sim.mishap(Some("getTagGroups"), broken);
+    let outcome = build_resolver::step(&world.ctx).await.unwrap();
+    assert_eq!(outcome.failures.len(), 1, "{:?}", outcome.failures);
+    assert_eq!(world.number(decided).await, 0);
+    let nowhere = world.other(|config| config.koji_config.topurl.push_str("/nowhere"));
+    let outcome = build_resolver::step(&nowhere).await.unwrap();
+    assert!(outcome.failures.iter().all(|(_, error)| error.to_string().contains("topurl")));
+    assert_eq!(world.number(decided).await, 0);
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(world.number("SELECT count(*) FROM build WHERE deps_resolved IS NULL").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use koji::calls;
 use kojisim::{Ending, Mishap};
-use koschei_backend::polling;
+use koschei_backend::{polling, scheduler};
 
 use crate::world::{World, clean};
 
@@ -80,6 +80,25 @@ async fn what_koji_does_not_tell_at_the_moment_is_no_verdict() {
     }
     poll(&world).await;
     assert_eq!(world.state("zlib").await, "failing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_failed_before_it_began_is_no_verdict() {
+    let world = World::settled().await;
+    let ctx = world.other(|config| config.koji_config.build_from_repo_id = true);
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    world.sim.hold_builds(true);
+    assert_eq!(clean(scheduler::step(&ctx).await.unwrap()).done, 1);
+    // Deleted between our decision and its start.
+    world.sim.delete_repo(world.number("SELECT latest_repo_id::bigint FROM collection").await);
+    world.sim.hold_builds(false);
+    world.builds_end().await;
+    poll(&world).await;
+    assert_eq!(world.number(RUNNING).await, 0);
+    assert_eq!(world.state("zlib").await, "ok");
+    assert_eq!(world.number(SCRATCH).await, 0);
+    world.check_tasks().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
