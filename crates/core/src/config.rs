@@ -6,7 +6,7 @@
 //! broken file) is an error that names the file, the line and the key, before anything starts.
 //!
 //! Nothing here touches a disk or the environment: the executable reads the files and passes their texts in.
-//! Each section is a typed struct in [`sections`]; each syntax is one function from text to a [`tree`]: TOML today,
+//! Each section is a typed struct (`sections`); each syntax is one function from text to a tree: TOML today,
 //! the dict literal of existing installations beside it later.
 
 mod client;
