@@ -55,7 +55,7 @@ pub async fn api_packages(
            LEFT JOIN build b ON b.id = p.last_complete_build_id
            WHERE ($1::int[] IS NULL OR p.collection_id = ANY($1))
              AND ($2::varchar[] IS NULL OR p.name = ANY($2))
-           ORDER BY p.name COLLATE "C", c."order" DESC, c.name DESC"#,
+           ORDER BY p.name COLLATE "C", c."order" DESC, c.name COLLATE "C" DESC"#,
     )
     .bind(collections)
     .bind(names)

@@ -32,7 +32,7 @@ pub async fn unresolved_packages(
                        WHERE g.package_id = p.id AND g.resolved), '-infinity'))
                       AT TIME ZONE 'UTC' AS since,
                   ARRAY(SELECT r.problem FROM resolution_problem r
-                        WHERE r.resolution_id = newest.id ORDER BY r.problem) AS problems
+                        WHERE r.resolution_id = newest.id ORDER BY r.problem COLLATE "C") AS problems
            FROM package p
            LEFT JOIN LATERAL (
                SELECT c.id FROM resolution_change c WHERE c.package_id = p.id

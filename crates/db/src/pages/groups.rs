@@ -55,7 +55,7 @@ pub async fn group(
     sqlx::query_as(
         r#"SELECT g.id, g.namespace, g.name,
                   ARRAY(SELECT u.name FROM group_acl a JOIN "user" u ON u.id = a.user_id
-                        WHERE a.group_id = g.id ORDER BY u.name) AS owners,
+                        WHERE a.group_id = g.id ORDER BY u.name COLLATE "C") AS owners,
                   (SELECT count(*) FROM package_group_relation r
                    JOIN base_package b ON b.id = r.base_id AND NOT b.all_blocked
                    WHERE r.group_id = g.id) AS packages

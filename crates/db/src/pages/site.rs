@@ -46,7 +46,7 @@ pub async fn collections(db: impl Database<'_>) -> crate::Result<Vec<CollectionR
                   bugzilla_product, bugzilla_version, priority_coefficient, build_group,
                   latest_repo_id, latest_repo_seen AT TIME ZONE 'UTC' AS latest_repo_seen,
                   latest_repo_resolved, poll_untracked
-           FROM collection ORDER BY "order" DESC, name DESC"#,
+           FROM collection ORDER BY "order" DESC, name COLLATE "C" DESC"#,
     )
     .fetch_all(db)
     .await
@@ -133,9 +133,9 @@ pub struct CollectionGroup {
 /// All collection groups that have collections, by name.
 pub async fn collection_groups(db: impl Database<'_>) -> crate::Result<Vec<CollectionGroup>> {
     sqlx::query_as(
-        "SELECT g.name, g.display_name, array_agg(r.collection_id) AS collection_ids
+        r#"SELECT g.name, g.display_name, array_agg(r.collection_id) AS collection_ids
          FROM collection_group g JOIN collection_group_relation r ON r.group_id = g.id
-         GROUP BY g.id ORDER BY g.display_name, g.name",
+         GROUP BY g.id ORDER BY g.display_name COLLATE "C", g.name COLLATE "C""#,
     )
     .fetch_all(db)
     .await

@@ -58,7 +58,7 @@ pub async fn resource_use(
         r#"SELECT name, arch, extract(epoch FROM "time")::float8 AS seconds,
                   time_percentage AS share
            FROM resource_consumption_stats
-           ORDER BY "time" DESC NULLS LAST, name COLLATE "C", arch LIMIT $1 OFFSET $2"#,
+           ORDER BY "time" DESC NULLS LAST, name COLLATE "C", arch COLLATE "C" LIMIT $1 OFFSET $2"#,
     )
     .bind(limit)
     .bind(offset)
