@@ -1,7 +1,7 @@
 //! What happens to every request and every answer: path prefix, errors as pages, security headers, entity tags.
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri};
 use axum::middleware::{self, Next};
@@ -91,6 +91,13 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
     };
     if let Some(Failed(error)) = response.extensions_mut().remove::<Failed>() {
         response = failure(&site, &ask, &error).await;
+    } else if response.status().is_client_error() {
+        // What the framework refuses before we are asked: names that are not UTF-8, forms that are none.
+        let error = Error::bad_request(
+            "This request cannot be understood",
+            "A part of it is not text in UTF-8, or not a form. Go on from the front page.",
+        );
+        response = failure(&site, &ask, &error).await;
     }
     if method == Method::GET && response.status() == StatusCode::OK {
         response = tagged(response, if_none_match.as_ref()).await;
@@ -126,6 +133,9 @@ pub(crate) fn html(page: String) -> Response {
 
 /// Adds an entity tag, and answers 304 when the reader has this very content already.
 async fn tagged(response: Response, if_none_match: Option<&HeaderValue>) -> Response {
+    if response.body().size_hint().lower() > LARGEST_TAGGED as u64 {
+        return response;
+    }
     let (mut parts, body) = response.into_parts();
     let content = match axum::body::to_bytes(body, LARGEST_TAGGED).await {
         Ok(content) => content,

@@ -182,6 +182,9 @@ LEFT JOIN LATERAL (SELECT id, state FROM build WHERE package_id = q.id AND NOT u
 WHERE q.id = p.id;
 UPDATE build b SET last_complete = true FROM package p WHERE p.last_complete_build_id = b.id;
 
+UPDATE package p SET resolved_repo_id = CASE WHEN c.latest_repo_resolved THEN c.latest_repo_id ELSE 6389980 END
+FROM collection c WHERE c.id = p.collection_id AND p.resolved IS NOT NULL;
+
 INSERT INTO scalar_stats VALUES (now() - interval '12 minutes', 240, 230, 5, 1880, 236, 1644);
 INSERT INTO resource_consumption_stats
 SELECT p.name, t.arch, sum(t.finished - t.started),

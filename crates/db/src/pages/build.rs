@@ -40,7 +40,28 @@ pub struct BuildRow {
     pub last_complete: bool,
     /// State number of the complete build before it, if there is one.
     pub previous_state: Option<i32>,
+    /// The build that its dependencies were compared with; `None` when they were compared with none.
+    pub compared_id: Option<i32>,
+    /// Koji task of that build.
+    pub compared_task_id: Option<i32>,
+    /// There is an earlier build whose dependencies were resolved.
+    pub comparable: bool,
 }
+
+/// SQL for the build that the build with alias `b` was compared with, as column `id`: nothing when it was not compared.
+///
+/// The build-resolver compares with the newest earlier-started build that was resolved, while the install set of that
+/// one is still stored, and drops that set then (spec/services.md, build-resolver). So a build that still has its set
+/// was not compared with by anybody; and a build that has it although a later-started one was resolved came after that
+/// one, when the set before it had been dropped already.
+pub(super) const COMPARED: &str = "
+    SELECT e.id FROM build e
+    WHERE e.package_id = b.package_id AND e.started < b.started AND e.deps_resolved
+      AND e.dependency_keys IS NULL AND b.deps_resolved
+      AND NOT (b.dependency_keys IS NOT NULL AND EXISTS (
+          SELECT FROM build l
+          WHERE l.package_id = b.package_id AND l.started > b.started AND l.deps_resolved))
+    ORDER BY e.started DESC, e.id DESC LIMIT 1";
 
 /// Epoch, version and release of a build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -55,20 +76,22 @@ pub struct Evr {
 
 /// The build with this id.
 pub async fn build(db: impl Database<'_>, id: i32) -> crate::Result<Option<BuildRow>> {
-    sqlx::query_as(
+    let sql = format!(
         "SELECT b.id, b.package_id, p.name, p.collection_id, b.state, b.task_id,
                 b.started AT TIME ZONE 'UTC' AS started, b.finished AT TIME ZONE 'UTC' AS finished,
                 b.epoch, b.version, b.release, b.repo_id, b.cancel_requested, b.deps_resolved,
                 b.real, b.untagged, b.last_complete,
                 (SELECT o.state FROM build o WHERE o.package_id = b.package_id
                    AND o.started < b.started AND o.state <> 2 AND NOT o.untagged
-                 ORDER BY o.started DESC LIMIT 1) AS previous_state
-         FROM build b JOIN package p ON p.id = b.package_id WHERE b.id = $1",
-    )
-    .bind(id)
-    .fetch_optional(db)
-    .await
-    .map_err(Into::into)
+                 ORDER BY o.started DESC LIMIT 1) AS previous_state,
+                compared.id AS compared_id, compared.task_id AS compared_task_id,
+                EXISTS (SELECT FROM build e WHERE e.package_id = b.package_id
+                        AND e.started < b.started AND e.deps_resolved) AS comparable
+         FROM build b JOIN package p ON p.id = b.package_id
+         LEFT JOIN build compared ON compared.id = ({COMPARED})
+         WHERE b.id = $1"
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(db).await.map_err(Into::into)
 }
 
 /// A task of a build for one architecture.
@@ -91,9 +114,9 @@ pub struct TaskRow {
 /// Tasks of these builds, by build and architecture.
 pub async fn tasks_of(db: impl Database<'_>, builds: &[i32]) -> crate::Result<Vec<TaskRow>> {
     sqlx::query_as(
-        "SELECT build_id, task_id, arch, state, started AT TIME ZONE 'UTC' AS started,
+        r#"SELECT build_id, task_id, arch, state, started AT TIME ZONE 'UTC' AS started,
                 finished AT TIME ZONE 'UTC' AS finished
-         FROM koji_task WHERE build_id = ANY($1) ORDER BY build_id, arch, task_id",
+         FROM koji_task WHERE build_id = ANY($1) ORDER BY build_id, arch COLLATE "C", task_id"#,
     )
     .bind(builds)
     .fetch_all(db)

@@ -79,7 +79,9 @@ pub struct Turned {
     pub problem: Option<String>,
     /// Architectures on which its last complete build failed.
     pub failed_arches: Vec<String>,
-    /// Whether the build that turned it is a real one.
+    /// The build that turned it; `None` when its dependencies did.
+    pub build_id: Option<i32>,
+    /// Whether that build is a real one.
     pub real: bool,
     /// Version and release of that build, when it is a real one.
     pub version_release: Option<String>,
@@ -110,13 +112,15 @@ pub async fn turned(
     // build: the first build with the outcome of the last complete one after the newest with the
     // other outcome; a package that never had the other outcome did not turn.
     let rows: Vec<Row> = sqlx::query_as(
-        "WITH by_resolution AS (
+        r#"WITH by_resolution AS (
              SELECT p.id, max(c.timestamp) AS at, NULL::int AS build_id
              FROM resolution_change c JOIN package p ON p.id = c.package_id
              WHERE c.timestamp >= $3 AND p.collection_id = ANY($1)
                AND p.tracked AND NOT p.blocked
                AND c.resolved = $2 AND p.resolved = $2
-               AND (NOT $2 OR p.last_complete_build_state = 3)
+               -- What failed before it became unresolved was red already.
+               AND (CASE WHEN $2 THEN p.last_complete_build_state = 3
+                         ELSE p.last_complete_build_state IS DISTINCT FROM 5 END)
                AND (SELECT o.resolved FROM resolution_change o
                     WHERE o.package_id = p.id AND o.timestamp < c.timestamp
                     ORDER BY o.timestamp DESC LIMIT 1) = NOT $2
@@ -147,24 +151,24 @@ pub async fn turned(
              SELECT *, count(*) OVER () AS total FROM found ORDER BY at DESC, id LIMIT $4
          )
          SELECT p.id AS package_id, p.name, p.collection_id, s.at AT TIME ZONE 'UTC' AS at,
-                p.resolved, p.last_complete_build_state, s.total,
-                (SELECT min(r.problem) FROM resolution_problem r
+                p.resolved, p.last_complete_build_state, s.total, s.build_id,
+                (SELECT min(r.problem COLLATE "C") FROM resolution_problem r
                  WHERE r.resolution_id = (SELECT c.id FROM resolution_change c
                      WHERE c.package_id = p.id ORDER BY c.timestamp DESC LIMIT 1)
                    AND p.resolved IS FALSE) AS problem,
                 ARRAY(SELECT t.arch FROM koji_task t WHERE t.build_id = s.build_id
-                      AND t.state = 5 ORDER BY t.arch) AS failed_arches,
+                      AND t.state = 5 ORDER BY t.arch COLLATE "C") AS failed_arches,
                 coalesce(b.real, false) AS real,
                 CASE WHEN b.real THEN b.version || '-' || b.release END AS version_release,
                 (SELECT coalesce(new.name, old.name) || coalesce(' ' || new.version, '')
                  FROM applied_change a LEFT JOIN dependency new ON new.id = a.curr_dep_id
                      LEFT JOIN dependency old ON old.id = a.prev_dep_id
                  WHERE a.build_id = s.build_id
-                 ORDER BY a.distance NULLS LAST, coalesce(new.name, old.name) LIMIT 1) AS change,
+                 ORDER BY a.distance NULLS LAST, coalesce(new.name, old.name) COLLATE "C" LIMIT 1) AS change,
                 (SELECT count(*) FROM applied_change a WHERE a.build_id = s.build_id)
                     AS change_count
          FROM shown s JOIN package p ON p.id = s.id LEFT JOIN build b ON b.id = s.build_id
-         ORDER BY s.at DESC, s.id",
+         ORDER BY s.at DESC, s.id"#,
     )
     .bind(collections)
     .bind(good)

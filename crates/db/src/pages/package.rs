@@ -31,6 +31,8 @@ pub struct PackageRow {
     pub last_complete_build_id: Option<i32>,
     /// State number of the last complete build.
     pub last_complete_build_state: Option<i32>,
+    /// Koji repo with which its dependencies were checked; `None` while they are to be checked again.
+    pub resolved_repo_id: Option<i32>,
     /// Set by administrators.
     pub static_priority: i32,
     /// Set by people.
@@ -54,8 +56,8 @@ pub async fn package(db: impl Database<'_>, name: &str) -> crate::Result<Vec<Pac
     let sql = format!(
         "SELECT p.id, p.base_id, p.name, p.collection_id, p.arch_override, p.skip_resolution,
                 p.resolved, p.tracked, p.blocked, p.last_build_id, p.last_complete_build_id,
-                p.last_complete_build_state, p.static_priority, p.manual_priority,
-                p.build_priority, p.dependency_priority, p.scheduler_skip_reason,
+                p.last_complete_build_state, p.resolved_repo_id, p.static_priority,
+                p.manual_priority, p.build_priority, p.dependency_priority, p.scheduler_skip_reason,
                 l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
                 since.since AT TIME ZONE 'UTC' AS since
          FROM base_package base
@@ -127,13 +129,22 @@ pub struct Trouble {
     pub before: Option<BuildOutcome>,
     /// First build of the present run.
     pub first: Option<BuildOutcome>,
+    /// The build that the dependencies of `first` were compared with: mostly `before`, an earlier one when nothing is
+    /// known of those of `before`; `None` when they were compared with none.
+    pub compared: Option<BuildOutcome>,
     /// Last complete build.
     pub last: Option<BuildOutcome>,
 }
 
 /// When the last complete build's outcome began.
 pub async fn trouble(db: impl Database<'_>, package: i32) -> crate::Result<Trouble> {
-    let builds: Vec<BuildOutcome> = sqlx::query_as(
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        position: i32,
+        #[sqlx(flatten)]
+        build: BuildOutcome,
+    }
+    let sql = format!(
         "WITH last AS (
              SELECT b.id, b.state FROM package p JOIN build b ON b.id = p.last_complete_build_id
              WHERE p.id = $1
@@ -146,21 +157,34 @@ pub async fn trouble(db: impl Database<'_>, package: i32) -> crate::Result<Troub
              WHERE b.package_id = $1 AND NOT b.untagged AND b.state = last.state
                AND b.started > coalesce((SELECT started FROM before), '-infinity')
              ORDER BY b.started LIMIT 1
+         ), compared AS (
+             SELECT found.id FROM first JOIN build b ON b.id = first.id
+             CROSS JOIN LATERAL ({}) found
          )
-         SELECT b.id, b.task_id, b.state, b.started AT TIME ZONE 'UTC' AS started, b.repo_id,
+         SELECT wanted.position, b.id, b.task_id, b.state, b.started AT TIME ZONE 'UTC' AS started, b.repo_id,
                 b.real, b.deps_resolved, b.version, b.release
          FROM (SELECT 1 AS position, id FROM before UNION ALL SELECT 2, id FROM first
-               UNION ALL SELECT 3, id FROM last) wanted
-         JOIN build b ON b.id = wanted.id ORDER BY wanted.position",
-    )
-    .bind(package)
-    .fetch_all(db)
-    .await?;
-    let last = builds.last().cloned();
-    let state = last.as_ref().map(|build| build.state);
-    let first = builds.iter().find(|build| Some(build.state) == state).cloned();
-    let before = builds.first().filter(|build| Some(build.state) != state).cloned();
-    Ok(Trouble { before, first, last })
+               UNION ALL SELECT 3, id FROM last UNION ALL SELECT 4, id FROM compared) wanted
+         JOIN build b ON b.id = wanted.id",
+        super::build::COMPARED
+    );
+    let rows: Vec<Row> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(package).fetch_all(db).await?;
+    let mut trouble = Trouble::default();
+    for row in rows {
+        let place = match row.position {
+            1 => &mut trouble.before,
+            2 => &mut trouble.first,
+            3 => &mut trouble.last,
+            _ => &mut trouble.compared,
+        };
+        *place = Some(row.build);
+    }
+    // The last complete build may have been taken out of the tag a moment ago; a run of one then.
+    if trouble.first.is_none() {
+        trouble.first.clone_from(&trouble.last);
+    }
+    Ok(trouble)
 }
 
 /// A build in the history of a package.
@@ -240,15 +264,15 @@ pub async fn history_resolutions(
     limit: i64,
 ) -> crate::Result<Vec<HistoryResolution>> {
     sqlx::query_as(
-        "SELECT c.id, c.resolved, c.timestamp AT TIME ZONE 'UTC' AS at,
+        r#"SELECT c.id, c.resolved, c.timestamp AT TIME ZONE 'UTC' AS at,
                 ARRAY(SELECT r.problem FROM resolution_problem r WHERE r.resolution_id = c.id
-                      ORDER BY r.problem) AS problems,
+                      ORDER BY r.problem COLLATE "C") AS problems,
                 (SELECT o.resolved FROM resolution_change o WHERE o.package_id = c.package_id
                    AND o.timestamp < c.timestamp ORDER BY o.timestamp DESC LIMIT 1)
                     AS previous_resolved
          FROM resolution_change c
          WHERE c.package_id = $1 AND c.timestamp < coalesce($2, 'infinity'::timestamp)
-         ORDER BY c.timestamp DESC, c.id DESC LIMIT $3",
+         ORDER BY c.timestamp DESC, c.id DESC LIMIT $3"#,
     )
     .bind(package)
     .bind(before.map(|time| time.naive_utc()))

@@ -205,7 +205,7 @@ pub async fn package_list(
     sql.push(" OFFSET ");
     sql.push_bind(offset);
     sql.push(
-        ") page)
+        r#") page)
         SELECT p.id, p.base_id, p.name, p.tracked, p.resolved, p.skip_resolution,
                p.last_complete_build_state, p.last_build_id, p.last_complete_build_id,
                l.task_id, l.started AT TIME ZONE 'UTC' AS started,
@@ -213,7 +213,7 @@ pub async fn package_list(
                coalesce(why.problem_count, 0) AS problem_count,
                ARRAY(SELECT t.arch FROM koji_task t
                      WHERE t.build_id = p.last_complete_build_id AND t.state = 5
-                       AND p.last_complete_build_state = 5 ORDER BY t.arch) AS failed_arches,
+                       AND p.last_complete_build_state = 5 ORDER BY t.arch COLLATE "C") AS failed_arches,
                p.static_priority, p.manual_priority, p.build_priority, p.dependency_priority,
                p.scheduler_skip_reason
         FROM listed
@@ -224,10 +224,10 @@ pub async fn package_list(
             WHERE c.package_id = p.id ORDER BY c.timestamp DESC LIMIT 1
         ) newest ON p.resolved IS FALSE
         LEFT JOIN LATERAL (
-            SELECT min(r.problem) AS problem, count(*) AS problem_count
+            SELECT min(r.problem COLLATE "C") AS problem, count(*) AS problem_count
             FROM resolution_problem r WHERE r.resolution_id = newest.id
         ) why ON p.resolved IS FALSE
-        LEFT JOIN LATERAL (",
+        LEFT JOIN LATERAL ("#,
     );
     sql.push(SINCE);
     sql.push(") since ON true ORDER BY listed.position");
@@ -446,10 +446,10 @@ pub struct GroupName {
 /// The global groups of packages, by package and name.
 pub async fn package_groups(db: impl Database<'_>, bases: &[i32]) -> crate::Result<Vec<GroupName>> {
     sqlx::query_as(
-        "SELECT r.base_id, g.namespace, g.name
+        r#"SELECT r.base_id, g.namespace, g.name
          FROM package_group_relation r JOIN package_group g ON g.id = r.group_id
          WHERE r.base_id = ANY($1) AND g.namespace IS NULL
-         ORDER BY r.base_id, g.name",
+         ORDER BY r.base_id, g.name COLLATE "C""#,
     )
     .bind(bases)
     .fetch_all(db)

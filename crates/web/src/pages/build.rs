@@ -99,6 +99,8 @@ struct Page<'a> {
     near: Option<Changes>,
     far: Option<(Changes, String)>,
     total: i64,
+    /// The build that it was compared with, and its address.
+    compared: Option<(i32, String)>,
     no_changes: &'static str,
 }
 
@@ -169,21 +171,39 @@ pub(crate) async fn build(
             (table("More changed dependencies", far), summary)
         }),
         total,
-        no_changes: match build.deps_resolved {
-            Some(true) => {
-                "No dependency changed since the build before it, or the build before it is not known."
-            }
-            Some(false) => {
-                "Its dependencies could not be resolved afterwards, so that changes are not known."
-            }
-            None => "Its dependencies have not been looked at yet.",
-        },
+        compared: build
+            .compared_task_id
+            .zip(build.compared_id)
+            .map(|(task, id)| (task, frame.addresses.build(id))),
+        no_changes: no_changes(&build, state),
         state,
         build: &build,
         collection: &collection,
         frame: &frame,
     };
     super::page(&page)
+}
+
+/// What is true where no change is listed.
+fn no_changes(build: &BuildRow, state: Option<BuildState>) -> &'static str {
+    match build.deps_resolved {
+        Some(true) if build.compared_id.is_some() => "No dependency changed.",
+        Some(true) if build.comparable => {
+            "What changed is not known: a build that was started later was looked at first, and what was installed for \
+             the build before this one is no longer stored."
+        }
+        Some(true) => {
+            "There is nothing to compare it with: it is the first build of the package whose dependencies are known."
+        }
+        Some(false) => {
+            "What changed is not known: when its dependencies were looked at, they could not be installed from its Koji \
+             repo, or that repo was gone."
+        }
+        None if build.repo_id.is_none() && state != Some(BuildState::Running) => {
+            "What changed is not known: nothing says with which Koji repo it was built."
+        }
+        None => "Its dependencies have not been looked at yet.",
+    }
 }
 
 fn say(frame: &Frame, build: &BuildRow, state: Option<BuildState>) -> String {

@@ -151,7 +151,7 @@ fn lede(selection: &Selection, counts: &[Counts], red: i64, green: i64) -> Strin
         return "No package is tracked here yet.".to_owned();
     }
     let turned = match (red, green) {
-        (0, 0) => "Nothing changed in the last 24 hours.".to_owned(),
+        (0, 0) => "In the last 24 hours none turned red or green.".to_owned(),
         (red, 0) => format!("In the last 24 hours {} turned red.", text::count(red)),
         (0, green) => format!("In the last 24 hours {} turned green.", text::count(green)),
         (red, green) => format!(
@@ -280,7 +280,7 @@ fn why(turned: &Turned) -> String {
     if !turned.failed_arches.is_empty() {
         parts.push(format!("on {}", text::enumeration(&turned.failed_arches)));
     }
-    if parts.is_empty() && turned.resolved == Some(true) && turned.change_count == 0 {
+    if turned.build_id.is_none() && turned.resolved == Some(true) {
         return "dependencies install again".to_owned();
     }
     parts.join("; ")

@@ -132,6 +132,8 @@ pub(crate) struct Table {
     pub(crate) unschedulable: bool,
     pub(crate) pages: Vec<PageLink>,
     pub(crate) empty: Option<(String, Vec<(String, String)>)>,
+    /// It shows one state only.
+    pub(crate) filtered: bool,
 }
 
 #[derive(Template)]
@@ -256,6 +258,7 @@ pub(crate) async fn table(
         unschedulable: false,
         pages: Vec::new(),
         empty: None,
+        filtered: false,
     };
     if let Some(counts) = counts {
         table.chips = chips(ask, frame, counts, filter, untracked);
@@ -323,7 +326,9 @@ pub(crate) async fn table(
     table.note = note(offset, per_page, total, ordered, selection.chosen.len() == 1);
     table.pages = page_links(ask, frame, page, pages);
     if total == 0 {
-        table.empty = Some(empty(ask, frame, selection, filter, untracked));
+        let of_group = matches!(set, PackageSet::Group(_));
+        table.empty = Some(empty(ask, frame, selection, filter, untracked, of_group));
+        table.filtered = filter != Filter::Any;
     }
     Ok(table)
 }
@@ -628,7 +633,9 @@ fn empty(
     selection: &Selection,
     filter: Filter,
     untracked: bool,
+    of_group: bool,
 ) -> (String, Vec<(String, String)>) {
+    let what = if of_group { "package of this group" } else { "package" };
     let place = match selection.chosen.as_slice() {
         [one] => one.display_name.clone(),
         [] => return ("There is no collection yet".to_owned(), Vec::new()),
@@ -642,16 +649,16 @@ fn empty(
     };
     match filter {
         Filter::State(state) => (
-            format!("No package is {state} in {place}"),
+            format!("No {what} is {state} in {place}"),
             vec![("All packages".to_owned(), here("state", None))],
         ),
         Filter::Running => (
-            format!("No build is running in {place}"),
+            format!("No build of a {what} is running in {place}"),
             vec![("All packages".to_owned(), here("running", None))],
         ),
-        Filter::Any if untracked => (format!("There is no package in {place}"), Vec::new()),
+        Filter::Any if untracked => (format!("There is no {what} in {place}"), Vec::new()),
         Filter::Any => (
-            format!("No package is tracked in {place}"),
+            format!("No {what} is tracked in {place}"),
             vec![("Show untracked packages, too".to_owned(), here("untracked", Some("1")))],
         ),
     }

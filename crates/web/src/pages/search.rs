@@ -66,6 +66,12 @@ pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<R
     if table.total == 0 {
         let untracked = ask.flag("untracked");
         let mut ways = Vec::new();
+        if table.filtered {
+            let mut bare = ask.clone();
+            bare.pairs.retain(|(key, _)| key != "running");
+            let with = format!("{}{}", frame.addresses.to("/search"), bare.with("state", None));
+            ways.push(("Search in all states".to_owned(), with));
+        }
         if !untracked {
             let with =
                 format!("{}{}", frame.addresses.to("/search"), ask.with("untracked", Some("1")));
@@ -73,8 +79,15 @@ pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<R
         }
         ways.push(("All packages".to_owned(), frame.addresses.to("/packages")));
         let kind = if untracked { "" } else { "tracked " };
-        table.empty =
-            Some((format!("No {kind}package has \u{201c}{query}\u{201d} in its name"), ways));
+        let place = match selection.chosen.as_slice() {
+            [one] => format!(" in {}", one.display_name),
+            _ => String::new(),
+        };
+        let in_state = if table.filtered { " and is in the state chosen" } else { "" };
+        table.empty = Some((
+            format!("No {kind}package{place} has \u{201c}{query}\u{201d} in its name{in_state}"),
+            ways,
+        ));
     }
     super::page(&Search { frame: &frame, query: &query, table: &table })
 }

@@ -77,18 +77,18 @@ pub(crate) async fn stats(State(site): State<SharedSite>, ask: Ask) -> Result<Re
     });
     let lines = rows
         .into_iter()
-        .map(|row| {
-            let share = row.share.unwrap_or(0.0).clamp(0.0, 1.0);
-            Line {
-                href: frame.addresses.package_anywhere(&row.name),
-                name: row.name,
-                arch: row.arch,
-                time: row
-                    .seconds
-                    .map(|seconds| text::duration(TimeDelta::seconds(seconds as i64)))
-                    .unwrap_or_default(),
-                share: format!("{:.2}\u{a0}%", share * 100.0),
-            }
+        .map(|row| Line {
+            href: frame.addresses.package_anywhere(&row.name),
+            name: row.name,
+            arch: row.arch,
+            time: row
+                .seconds
+                .map(|seconds| text::duration(TimeDelta::seconds(seconds as i64)))
+                .unwrap_or_default(),
+            share: row
+                .share
+                .map(|share| format!("{:.2}\u{a0}%", share.clamp(0.0, 1.0) * 100.0))
+                .unwrap_or_default(),
         })
         .collect();
     super::page(&Page {

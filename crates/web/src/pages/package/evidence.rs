@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use koschei_core::states::PackageState;
+use koschei_core::states::{BuildState, PackageState};
 use koschei_db::pages::{ChangeRow, CulpritCount, Trouble, UnresolvedPackage};
 
 use super::Maker;
@@ -53,10 +53,19 @@ pub(super) struct Suspect {
 
 pub(super) struct Changed {
     pub(super) heading: &'static str,
-    pub(super) note: Option<(String, String, String, String)>,
+    /// The two builds that were compared.
+    pub(super) note: Option<Compared>,
     pub(super) near: Changes,
     pub(super) far: Option<(Changes, String)>,
     pub(super) left_out: Option<(String, String)>,
+}
+
+/// The two builds whose dependencies differ, each with its address.
+pub(super) struct Compared {
+    pub(super) before: (i32, String),
+    /// How that one ended.
+    pub(super) word: &'static str,
+    pub(super) first: (i32, String),
 }
 
 impl Maker<'_> {
@@ -113,6 +122,7 @@ impl Maker<'_> {
                 Some((change, count, culprits::judge(count, change.distance), Vec::new()))
             })
             .collect();
+        let judged_count = judged.len();
         judged.sort_by(|one, other| one.2.order(&other.2));
         let mut merged: Vec<(&ChangeRow, &CulpritCount, Judgement, Vec<String>)> = Vec::new();
         for (change, count, judgement, _) in judged {
@@ -141,9 +151,10 @@ impl Maker<'_> {
                     .count();
                 if alike == 1 { Blame::Likely((*change).clone()) } else { Blame::Among(alike) }
             }
-            // The first is the most likely one, so that the second tells about all others.
+            // The first is the most likely one, so that the second tells about all others, if all were judged.
             Some((change, _, judgement, _))
-                if judgement.likelihood == Likelihood::Possible
+                if i64::try_from(judged_count) == Ok(total)
+                    && judgement.likelihood == Likelihood::Possible
                     && merged.get(1).is_some_and(|(_, _, second, _)| {
                         second.likelihood == Likelihood::Unlikely
                     }) =>
@@ -202,13 +213,16 @@ impl Maker<'_> {
             (unapplied, "What changed since the last build", None)
         };
         let total = rows.first().map_or(0, |row| row.owner_total);
-        let note = match (failing, &trouble.before, &trouble.first) {
-            (true, Some(before), Some(first)) => Some((
-                before.task_id.to_string(),
-                self.frame.addresses.build(before.id),
-                first.task_id.to_string(),
-                self.frame.addresses.build(first.id),
-            )),
+        let note = match (failing, &trouble.compared, &trouble.first) {
+            (true, Some(before), Some(first)) => Some(Compared {
+                before: (before.task_id, self.frame.addresses.build(before.id)),
+                word: match BuildState::from_number(before.state) {
+                    Some(BuildState::Complete) => "ok",
+                    Some(BuildState::Failed) => "failing",
+                    _ => "running",
+                },
+                first: (first.task_id, self.frame.addresses.build(first.id)),
+            }),
             _ => None,
         };
         let (near, far) = rows.split_at(NEAREST.min(rows.len()));

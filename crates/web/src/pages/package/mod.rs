@@ -52,7 +52,7 @@ struct Page<'a> {
     tasks: Vec<TaskLine>,
     failed_build: Option<(i32, String)>,
     suspects: Vec<Suspect>,
-    suspects_of: i64,
+    suspects_of: String,
     changed: Option<Changed>,
     steps: Vec<Step>,
     reasons: Vec<&'static str>,
@@ -252,7 +252,11 @@ impl<'a> Maker<'a> {
             .collect();
         let all_tasks = of_last().count();
         let reasons = self.reasons();
-        let suspects_of = broke_changes.first().map_or(0, |change| change.owner_total);
+        let suspects_of = format!(
+            "of {} since {}",
+            text::plural(broke_changes.first().map_or(0, |change| change.owner_total), "change"),
+            self.compared_since(&trouble)
+        );
         let found = Findings {
             state,
             trouble: &trouble,

@@ -107,7 +107,8 @@ impl Maker<'_> {
         };
         let mut say = self.say_since("Fails since ", &place);
         let total = found.changes.first().map_or(0, |change| change.owner_total);
-        match (found.blame, &found.trouble.before, &found.trouble.first) {
+        let since = self.compared_since(found.trouble);
+        match (found.blame, &found.trouble.before, &found.trouble.compared) {
             (Blame::Likely(change), ..) => {
                 say.after.push_str(" The likely cause is ");
                 self.name_change(&mut say, change, ".");
@@ -121,7 +122,7 @@ impl Maker<'_> {
                 );
             }
             (Blame::Only(change, packages), ..) => {
-                say.after.push_str(" Since the last good build nothing changed but ");
+                say.after.push_str(&format!(" Since {since} nothing changed but "));
                 let end = match packages {
                     1 => ".".to_owned(),
                     2 => ", with another package of the same update.".to_owned(),
@@ -134,18 +135,31 @@ impl Maker<'_> {
                 number(*several)
             )),
             (_, None, _) => say.after.push_str(" No build that succeeded is known."),
-            (_, _, Some(first)) if first.deps_resolved != Some(true) => {
-                say.after.push_str(" Which dependencies changed before it began is not known.");
-            }
-            _ if total == 0 => say.after.push_str(
-                " No dependency changed since the last good build; look at the package itself or the builder.",
-            ),
-            _ => say.after.push_str(&format!(
-                " Since the last good build {} changed; none of them stands out.",
+            _ if total > 0 => say.after.push_str(&format!(
+                " Since {since} {} changed; none of them stands out.",
                 if total == 1 { "1 dependency".to_owned() } else { format!("{} dependencies", text::count(total)) }
             )),
+            // Compared with the last good build itself, and nothing was found.
+            (_, Some(before), Some(compared)) if compared.id == before.id => say.after.push_str(
+                " No dependency changed since the last good build; look at the package itself or the builder.",
+            ),
+            // Nothing to compare with, or an older build, since which something may have come and gone.
+            _ => say.after.push_str(" Which dependencies changed before it began is not known."),
         }
         say
+    }
+
+    /// The build that the first bad one was compared with, for sentences that begin with "Since".
+    pub(super) fn compared_since(&self, trouble: &Trouble) -> String {
+        match (&trouble.before, &trouble.compared) {
+            (Some(before), Some(compared)) if compared.id == before.id => {
+                "the last good build".to_owned()
+            }
+            (_, Some(compared)) => {
+                format!("the build of {}", self.frame.clock.long(compared.started))
+            }
+            (_, None) => "an earlier build".to_owned(),
+        }
     }
 
     /// Ends a sentence with a change, as a link where there is somewhere to go.
@@ -195,7 +209,7 @@ impl Maker<'_> {
                 Some(BuildState::Failed) => "failed",
                 _ => "was ok",
             };
-        let resolution = match self.collection.latest_repo_id {
+        let resolution = match package.resolved_repo_id {
             Some(repo) if package.resolved.is_some() && package.tracked && !package.blocked => {
                 format!("Dependencies checked with Koji repo {repo}.")
             }
