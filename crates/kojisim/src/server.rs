@@ -128,9 +128,8 @@ fn with_faults(answer: xmlrpc::Value, faults: Vec<(usize, xmlrpc::Fault)>) -> xm
     let xmlrpc::Value::Array(mut answers) = answer else { return answer };
     for (place, fault) in faults {
         if let Some(answer) = answers.get_mut(place) {
-            let refused = xmlrpc::Struct::new()
-                .with("faultCode", fault.code)
-                .with("faultString", fault.text);
+            let refused =
+                xmlrpc::Struct::new().with("faultCode", fault.code).with("faultString", fault.text);
             *answer = xmlrpc::Value::Struct(refused);
         }
     }

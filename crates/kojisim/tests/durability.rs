@@ -12,6 +12,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,18 +20,16 @@ use common::{Login, call, keywords, login, members};
 use koji::xmlrpc::Value;
 use kojisim::{Clock, News, Options, Sim};
 
-const DIRECTORY: &str = "KOJISIM_TEST_DIRECTORY";
-
-/// Not a test by itself: the hub that the next test starts in a process of its own, to kill it.
-#[tokio::test]
-#[ignore = "is run by a_hub_that_is_killed_goes_on, in a process of its own"]
-async fn hub_to_be_killed() {
-    let directory = std::env::var(DIRECTORY).expect("run by another test");
-    let sim = Sim::start(Options { speed: 5.0, ..Options::for_tests(&directory) }).await.unwrap();
-    let address = std::path::Path::new(&directory).join("address");
-    std::fs::write(address.with_extension("new"), sim.address().to_string()).unwrap();
-    std::fs::rename(address.with_extension("new"), address).unwrap();
-    std::future::pending::<()>().await;
+/// The example `hub_to_be_killed`, which `cargo test` builds along with the tests.
+fn example() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let example = test.parent().unwrap().parent().unwrap().join("examples/hub_to_be_killed");
+    assert!(
+        example.exists(),
+        "{} is missing: run `cargo build -p kojisim --examples`",
+        example.display()
+    );
+    example
 }
 
 struct Hub {
@@ -42,10 +41,8 @@ impl Hub {
     fn start(directory: &std::path::Path) -> Hub {
         let file = directory.join("address");
         let _ = std::fs::remove_file(&file);
-        let test = std::env::current_exe().unwrap();
-        let process = Command::new(test)
-            .args(["--exact", "hub_to_be_killed", "--ignored"])
-            .env(DIRECTORY, directory)
+        let process = Command::new(example())
+            .arg(directory)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
