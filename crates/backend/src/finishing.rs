@@ -263,7 +263,8 @@ async fn end(
     now: DateTime<Utc>,
 ) -> Result<()> {
     // A build of a certain repo that failed before any of its parts began was not made in that repo either.
-    let repo = if tasks::repo_id(parts).is_some() { repo_id(ctx, build, parts).await? } else { None };
+    let repo =
+        if tasks::repo_id(parts).is_some() { repo_id(ctx, build, parts).await? } else { None };
     let Some(repo_id) = repo else {
         return delete(ctx, build, "Koji does not say in which repo it was made").await;
     };

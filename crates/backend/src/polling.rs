@@ -1,7 +1,7 @@
 //! The service polling: finds everything new in Koji, in the order of spec/services.md: running scratch builds, package
 //! lists, real builds, statistics. Messages make it faster; nothing depends on them.
 
-use koji::calls::{self, ListTagged};
+use koji::calls;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::SchedulerLock;
 use koschei_db::packages::{self, PackageListChanges};
@@ -33,7 +33,7 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
             return Ok(outcome);
         }
         let span = info_span!("collection", name = collection.name);
-        let result = poll_real_builds(ctx, collection).instrument(span).await;
+        let result = real_builds::follow_tag(ctx, collection, None).instrument(span).await;
         outcome.take(&collection.name, result)?;
     }
     let mut transaction = begin(ctx).await?;
@@ -86,12 +86,4 @@ fn shorten(names: &[String]) -> String {
         text.push_str(", …");
     }
     text
-}
-
-/// Registers a collection's new real builds and follows its tag.
-async fn poll_real_builds(ctx: &Context, collection: &Collection) -> Result<usize> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
-    let what = ListTagged { latest: true, inherit: true, ..ListTagged::default() };
-    let latest = koji.call(calls::list_tagged(&collection.dest_tag, what)).await?;
-    real_builds::follow_tag(ctx, collection, &latest, None).await
 }

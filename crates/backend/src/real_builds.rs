@@ -1,18 +1,19 @@
 //! Registers builds made by packagers, and follows what is tagged (spec/services.md, "New real builds", "Untagged",
 //! "Retagged").
 //!
-//! The input is what Koji lists as the latest builds of a collection's destination tag: all of it when polling, one
-//! package of it when a message says that something was tagged.
+//! What Koji lists as the latest builds of a collection's destination tag is compared with what the database has: all of
+//! it when polling, one package of it when a message says that something was tagged. The database is read first. The
+//! other way round, a build that is registered by somebody else meanwhile would look like one that was untagged.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use chrono::Utc;
-use koji::calls;
+use koji::calls::{self, ListTagged};
 use koji::types::{TaggedBuild, Task};
 use koschei_core::tasks;
 use koschei_core::versions::{BuildVersion, compare};
-use koschei_db::builds::{self, LastBuild, RealBuild, TaggedVersion};
+use koschei_db::builds::{self, LastBuild, RealBuild, TaggedVersion, Untagged};
 use koschei_db::entities::Collection;
 use tracing::{debug, info, warn};
 
@@ -22,12 +23,15 @@ use crate::finishing::subtasks;
 use crate::resolving::{acquire, begin, commit};
 
 /// A tagged build with the package that it belongs to.
+#[derive(Clone, Copy)]
 struct Tagged<'a> {
     package_id: i32,
+    /// Its last build before Koji was asked.
+    last_build_id: Option<i32>,
     build: &'a TaggedBuild,
 }
 
-/// Brings the builds of a collection in line with what Koji lists as the latest. `names` restricts it to packages.
+/// Brings the builds of a collection in line with what Koji lists as the latest, or those of one package.
 /// Returns how many builds were registered.
 ///
 /// # Errors
@@ -35,27 +39,31 @@ struct Tagged<'a> {
 pub async fn follow_tag(
     ctx: &Context,
     collection: &Collection,
-    latest: &[TaggedBuild],
-    names: Option<&[String]>,
+    package: Option<&str>,
 ) -> Result<usize> {
+    let names = package.map(|name| vec![name.to_owned()]);
     let mut conn = acquire(ctx).await?;
-    let last = builds::last_builds(&mut conn, collection.id, names).await?;
+    let last = builds::last_builds(&mut conn, collection.id, names.as_deref()).await?;
     drop(conn);
+    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let what = ListTagged { latest: true, inherit: true, package, ..ListTagged::default() };
+    let latest = koji.call(calls::list_tagged(&collection.dest_tag, what)).await?;
     let listed: HashMap<&str, &TaggedBuild> =
         latest.iter().map(|build| (build.package_name.as_str(), build)).collect();
     let (mut newer, mut older, mut versions) = (Vec::new(), Vec::new(), Vec::new());
     for package in &last {
         // A package that Koji lists without any build is not touched.
         let Some(build) = listed.get(package.name.as_str()) else { continue };
-        let tagged = Tagged { package_id: package.package_id, build };
+        let tagged =
+            Tagged { package_id: package.package_id, last_build_id: package.build_id, build };
+        versions.push(version_of(&tagged)?);
         match compare_with_last(build, package) {
             Ordering::Greater => newer.push(tagged),
             Ordering::Less => older.push(tagged),
             Ordering::Equal => {}
         }
-        versions.push(version_of(&Tagged { package_id: package.package_id, build })?);
     }
-    let registered = register(ctx, collection, &newer).await?;
+    let registered = register(ctx, collection, &newer).await?.count;
     untag(ctx, collection, &older).await?;
     retag(ctx, collection, &versions).await?;
     Ok(registered)
@@ -81,16 +89,30 @@ fn version_of(tagged: &Tagged<'_>) -> Result<TaggedVersion> {
     })
 }
 
+/// What came of registering builds.
+#[derive(Default)]
+struct Registered {
+    /// How many were registered.
+    count: usize,
+    /// Packages of builds that may be registered or not: Koji did not tell.
+    undecided: Vec<i32>,
+}
+
 /// Registers those of the builds that Koji knows enough about and that are not registered yet.
-async fn register(ctx: &Context, collection: &Collection, news: &[Tagged<'_>]) -> Result<usize> {
+async fn register(
+    ctx: &Context,
+    collection: &Collection,
+    news: &[Tagged<'_>],
+) -> Result<Registered> {
     let mut candidates = Vec::new();
     for tagged in news {
         // Imported builds have no task.
         let Some(task_id) = tagged.build.task_id else { continue };
         candidates.push((stored_id("a task id", task_id)?, tagged));
     }
+    let mut registered = Registered::default();
     if candidates.is_empty() {
-        return Ok(0);
+        return Ok(registered);
     }
     let task_ids: Vec<i32> = candidates.iter().map(|(task_id, _)| *task_id).collect();
     let mut conn = acquire(ctx).await?;
@@ -98,12 +120,8 @@ async fn register(ctx: &Context, collection: &Collection, news: &[Tagged<'_>]) -
         builds::known_tasks(&mut conn, collection.id, &task_ids).await?.into_iter().collect();
     drop(conn);
     candidates.retain(|(task_id, _)| !known.contains(task_id));
-    let mut registered = 0;
     for chunk in candidates.chunks(ctx.config.real_builds_insert_chunk.max(1)) {
-        registered += register_chunk(ctx, collection, chunk).await?;
-        if ctx.stop.is_requested() {
-            break;
-        }
+        register_chunk(ctx, collection, chunk, &mut registered).await?;
     }
     Ok(registered)
 }
@@ -112,7 +130,8 @@ async fn register_chunk(
     ctx: &Context,
     collection: &Collection,
     chunk: &[(i32, &Tagged<'_>)],
-) -> Result<usize> {
+    registered: &mut Registered,
+) -> Result<()> {
     let koji = ctx.koji_of(collection.secondary_mode)?;
     let ids = || chunk.iter().map(|(task_id, _)| i64::from(*task_id));
     let infos = koji.multicall(ids().map(calls::get_task_info)).all().await?;
@@ -125,6 +144,7 @@ async fn register_chunk(
             (Err(error), _) | (_, Err(error)) if error.is_transient() => return Err(error.into()),
             (Err(error), _) | (_, Err(error)) => {
                 warn!(build = nvr, task = task_id, "Koji does not tell about the build: {error}");
+                registered.undecided.push(tagged.package_id);
                 continue;
             }
         };
@@ -140,15 +160,16 @@ async fn register_chunk(
     }
     let mut transaction = begin(ctx).await?;
     builds::skip_tasks(&mut transaction, collection.id, &skipped).await?;
-    let registered = builds::register_real(&mut transaction, &real).await?;
+    let news = builds::register_real(&mut transaction, &real).await?;
     commit(transaction).await?;
     for (task_id, tagged) in chunk {
-        if registered.contains(&tagged.package_id) {
+        if news.contains(&tagged.package_id) {
             let TaggedBuild { package_name, nvr, .. } = tagged.build;
             info!(package = package_name, task = task_id, "the real build {nvr} is registered");
         }
     }
-    Ok(registered.len())
+    registered.count += news.len();
+    Ok(())
 }
 
 fn real_build(
@@ -184,14 +205,17 @@ async fn untag(ctx: &Context, collection: &Collection, older: &[Tagged<'_>]) -> 
     let known: HashSet<i32> =
         builds::packages_with_version(&mut conn, &versions).await?.into_iter().collect();
     drop(conn);
-    let absent: Vec<Tagged<'_>> = older
+    let absent: Vec<Tagged<'_>> =
+        older.iter().filter(|tagged| !known.contains(&tagged.package_id)).copied().collect();
+    let undecided = register(ctx, collection, &absent).await?.undecided;
+    let untagged: Vec<Untagged> = older
         .iter()
-        .filter(|tagged| !known.contains(&tagged.package_id))
-        .map(|tagged| Tagged { package_id: tagged.package_id, build: tagged.build })
+        .zip(versions)
+        .filter(|(tagged, _)| !undecided.contains(&tagged.package_id))
+        .filter_map(|(tagged, latest)| Some(Untagged { latest, last: tagged.last_build_id? }))
         .collect();
-    register(ctx, collection, &absent).await?;
     let mut transaction = begin(ctx).await?;
-    let marked = builds::mark_untagged(&mut transaction, &versions).await?;
+    let marked = builds::mark_untagged(&mut transaction, &untagged).await?;
     commit(transaction).await?;
     if marked > 0 {
         let names: Vec<&str> =

@@ -276,6 +276,8 @@ impl LockedBuild {
             .await
             .map_err(Error::Statement)?;
         remember_task_without_build(conn, self.task_id, why).await?;
+        // While it was running, the package had nothing to be compared with.
+        packages::resolve_again(conn, &[self.package_id]).await?;
         let changes = self.locked.announce(conn).await?;
         wake(conn, Sleeper::Scheduler).await?;
         Ok(changes)
@@ -624,9 +626,9 @@ pub async fn register_real(conn: &mut PgConnection, builds: &[RealBuild]) -> Res
     let mut registered: Vec<i32> = news.iter().map(|build| build.package_id).collect();
     registered.dedup();
     packages::reset_priorities(conn, &registered).await?;
+    packages::resolve_again(conn, &registered).await?;
     locked.announce(conn).await?;
     wake(conn, Sleeper::BuildResolver).await?;
-    wake(conn, Sleeper::RepoResolver).await?;
     Ok(registered)
 }
 
@@ -676,12 +678,32 @@ pub async fn packages_with_version(
     .map_err(Error::Statement)
 }
 
+/// A package whose last build is above what Koji names as the latest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untagged {
+    /// What Koji names as the latest.
+    pub latest: TaggedVersion,
+    /// The last build before Koji was asked.
+    pub last: i32,
+}
+
 /// Marks as untagged every build that was started after the newest-started one of the version that Koji names as the
 /// latest; all builds of the package when there is none of that version. Returns how many builds got the mark.
-pub async fn mark_untagged(conn: &mut PgConnection, versions: &[TaggedVersion]) -> Result<u64> {
-    let (package_ids, epochs, names, releases) = columns(versions);
-    lock_builds_of(conn, &package_ids).await?;
-    let locked = packages::lock(conn, &package_ids).await?;
+///
+/// A package whose last build changed since Koji was asked is left alone: what Koji said was not about that one.
+pub async fn mark_untagged(conn: &mut PgConnection, untagged: &[Untagged]) -> Result<u64> {
+    let ids: Vec<i32> = untagged.iter().map(|package| package.latest.package_id).collect();
+    lock_builds_of(conn, &ids).await?;
+    let locked = packages::lock(conn, &ids).await?;
+    let versions: Vec<TaggedVersion> = untagged
+        .iter()
+        .filter(|package| {
+            let now = locked.get(package.latest.package_id).and_then(|now| now.last_build_id);
+            now == Some(package.last)
+        })
+        .map(|package| package.latest.clone())
+        .collect();
+    let (package_ids, epochs, names, releases) = columns(&versions);
     let marked = sqlx::query(
         "UPDATE build SET untagged = true
            FROM (SELECT latest.package_id, max(build.started) AS started
@@ -702,7 +724,9 @@ pub async fn mark_untagged(conn: &mut PgConnection, versions: &[TaggedVersion]) 
     .await
     .map_err(Error::Statement)?
     .rows_affected();
-    after_tagging(conn, locked, &package_ids).await?;
+    if !package_ids.is_empty() {
+        after_tagging(conn, locked, &package_ids).await?;
+    }
     Ok(marked)
 }
 
@@ -764,8 +788,8 @@ async fn after_tagging(
     .execute(&mut *conn)
     .await
     .map_err(Error::Statement)?;
+    packages::resolve_again(conn, package_ids).await?;
     locked.announce(conn).await?;
-    wake(conn, Sleeper::RepoResolver).await?;
     wake(conn, Sleeper::Scheduler).await?;
     Ok(())
 }

@@ -267,6 +267,19 @@ async fn add(
     Ok(())
 }
 
+/// Lets the repo-resolver look at packages again, because their last builds changed: it may be another source package
+/// that has to be resolved, and another build that it is compared with.
+pub(crate) async fn resolve_again(conn: &mut PgConnection, ids: &[i32]) -> Result<()> {
+    sqlx::query(
+        "UPDATE package SET resolved_repo_id = NULL WHERE id = ANY($1) AND resolved_repo_id IS NOT NULL",
+    )
+    .bind(ids)
+    .execute(&mut *conn)
+    .await
+    .map_err(Error::Statement)?;
+    wake(conn, Sleeper::RepoResolver).await
+}
+
 /// Resets what made a rebuild of these packages urgent, because a build of them was registered or finished; also what
 /// the scheduler had against them, because that was about an earlier build.
 pub async fn reset_priorities(conn: &mut PgConnection, ids: &[i32]) -> Result<()> {

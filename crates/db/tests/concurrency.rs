@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use koschei_core::states::BuildState;
-use koschei_db::builds::{self, Ending, RealBuild, TaggedVersion};
+use koschei_db::builds::{self, Ending, RealBuild, TaggedVersion, Untagged};
 use koschei_db::resolution::{self, BuildResolution, Installed};
 use koschei_db::testing::{self, Database};
 use koschei_db::{PgConnection, connect};
@@ -147,7 +147,8 @@ async fn tagging_changes_while_a_build_of_the_package_finishes() {
     database.until_somebody_waits().await;
     let latest =
         TaggedVersion { package_id: 1, epoch: None, version: "0".into(), release: "1".into() };
-    assert_eq!(builds::mark_untagged(&mut transaction, &[latest]).await.unwrap(), 2);
+    let untagged = [Untagged { latest, last: 2 }];
+    assert_eq!(builds::mark_untagged(&mut transaction, &untagged).await.unwrap(), 2);
     transaction.commit().await.unwrap();
     other.join().unwrap();
     assert_eq!(last_builds(&database).await, (None, None, vec![]));

@@ -1,6 +1,6 @@
 //! What polling finds: packages, real builds, what is tagged and untagged, statistics.
 
-use kojisim::Push;
+use kojisim::{Mishap, Push};
 use koschei_backend::polling;
 
 use crate::world::{TAG, World, clean};
@@ -82,6 +82,21 @@ async fn what_is_untagged_in_koji_is_marked_and_comes_back() {
     clean(polling::step(&world.ctx).await.unwrap());
     assert!(world.texts("SELECT version FROM build WHERE untagged").await.is_empty());
     assert_eq!(world.state("zlib").await, "failing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_untagged_because_of_trouble_of_the_hub() {
+    let world = World::settled().await;
+    // As after branching: the latest build in the tag is not known here, and the last build is newer.
+    world.execute("UPDATE build SET version = '9', started = started + interval '1 hour' FROM package WHERE package.id = package_id AND name = 'zlib'").await;
+    world.execute("UPDATE build SET task_id = -task_id FROM package WHERE package.id = package_id AND name = 'zlib'").await;
+    let trouble = Mishap::Fault(1, "<class 'psycopg2.OperationalError'>".into());
+    world.sim.mishap(Some("getTaskInfo"), trouble);
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert!(world.texts("SELECT version FROM build WHERE untagged").await.is_empty());
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(world.texts("SELECT version FROM build WHERE untagged").await.len(), 1);
+    assert_eq!(world.state("zlib").await, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]

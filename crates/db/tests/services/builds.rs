@@ -1,7 +1,9 @@
 //! New, finished, untagged and adopted builds.
 
 use koschei_core::states::{BuildState, PackageState};
-use koschei_db::builds::{self, Ending, Progress, RealBuild, ScratchBuild, Subtask, TaggedVersion};
+use koschei_db::builds::{
+    self, Ending, Progress, RealBuild, ScratchBuild, Subtask, TaggedVersion, Untagged,
+};
 use koschei_db::submissions;
 
 use crate::world::{World, hour};
@@ -289,6 +291,56 @@ async fn real_builds_are_polled_for_tracked_packages_or_for_all() {
     assert_eq!(tracked.iter().map(|last| last.package_id).collect::<Vec<_>>(), [zlib]);
 }
 
+fn untagged(package_id: i32, release: &str, last: i32) -> [Untagged; 1] {
+    [Untagged { latest: latest(package_id, release), last }]
+}
+
+#[tokio::test]
+async fn a_build_that_koji_could_not_speak_of_is_not_untagged() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    world.build(package, 1, 3).await;
+    let seen = world.build(package, 2, 3).await;
+    let mut conn = world.connection().await;
+    // Registered by somebody else after Koji was asked.
+    let newer = world.build(package, 3, 3).await;
+    assert_eq!(builds::mark_untagged(&mut conn, &untagged(package, "1", seen)).await.unwrap(), 0);
+    let last = "SELECT last_build_id::bigint FROM package WHERE id = $1";
+    assert_eq!(world.number(last, package).await, Some(newer.into()));
+    assert_eq!(builds::mark_untagged(&mut conn, &untagged(package, "1", newer)).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_package_is_resolved_again_when_its_last_builds_change() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    world.build(package, 1, 3).await;
+    let mut conn = world.connection().await;
+    let seen = "SELECT resolved_repo_id::bigint FROM package WHERE id = $1";
+    let resolved = "UPDATE package SET resolved_repo_id = 100 WHERE id = $1";
+
+    world.execute(resolved, package).await;
+    builds::register_real(&mut conn, &[real(package, 72, "5")]).await.unwrap();
+    assert_eq!(world.number(seen, package).await, None, "another source package");
+
+    world.execute(resolved, package).await;
+    let last = "SELECT last_build_id::bigint FROM package WHERE id = $1";
+    let last = i32::try_from(world.number(last, package).await.unwrap()).unwrap();
+    builds::mark_untagged(&mut conn, &untagged(package, "1", last)).await.unwrap();
+    assert_eq!(world.number(seen, package).await, None, "the one before again");
+
+    world.execute(resolved, package).await;
+    let back = [latest(package, "5")];
+    builds::clear_untagged(&mut conn, world.collection, &back).await.unwrap();
+    assert_eq!(world.number(seen, package).await, None, "and the new one again");
+
+    let id = builds::insert_scratch(&mut conn, &scratch(package, 70)).await.unwrap().unwrap();
+    world.execute(resolved, package).await;
+    let locked = builds::lock_running(&mut conn, id).await.unwrap().unwrap();
+    locked.delete(&mut conn, "it was canceled").await.unwrap();
+    assert_eq!(world.number(seen, package).await, None, "nothing was compared while it ran");
+}
+
 fn latest(package_id: i32, release: &str) -> TaggedVersion {
     TaggedVersion { package_id, epoch: Some(0), version: "1".into(), release: release.into() }
 }
@@ -299,13 +351,16 @@ async fn what_was_started_after_the_latest_tagged_build_is_untagged_and_comes_ba
     let package = world.package("zlib").await;
     let first = world.build(package, 1, 3).await;
     world.build(package, 2, 5).await;
-    world.build(package, 3, 2).await;
+    let running = world.build(package, 3, 2).await;
     assert_eq!(world.state(package).await, PackageState::Failing);
     let mut conn = world.connection().await;
     let versions = [latest(package, "1"), latest(package, "9")];
     let known = builds::packages_with_version(&mut conn, &versions).await.unwrap();
     assert_eq!(known, [package]);
-    assert_eq!(builds::mark_untagged(&mut conn, &[latest(package, "1")]).await.unwrap(), 2);
+    assert_eq!(
+        builds::mark_untagged(&mut conn, &untagged(package, "1", running)).await.unwrap(),
+        2
+    );
     assert_eq!(world.state(package).await, PackageState::Ok);
     let last = "SELECT last_build_id::bigint FROM package WHERE id = $1";
     assert_eq!(world.number(last, package).await, Some(first.into()));
@@ -325,11 +380,11 @@ async fn without_a_build_of_the_latest_version_all_are_untagged() {
     let world = World::new().await;
     let (package, other) = (world.package("zlib").await, world.package("other").await);
     world.build(package, 1, 3).await;
-    world.build(package, 2, 3).await;
+    let last = world.build(package, 2, 3).await;
     world.build(other, 2, 3).await;
     world.execute("UPDATE package SET scheduler_skip_reason = 2 WHERE id = $1", package).await;
     let mut conn = world.connection().await;
-    assert_eq!(builds::mark_untagged(&mut conn, &[latest(package, "9")]).await.unwrap(), 2);
+    assert_eq!(builds::mark_untagged(&mut conn, &untagged(package, "9", last)).await.unwrap(), 2);
     assert_eq!(world.state(package).await, PackageState::Unknown);
     assert_eq!(world.state(other).await, PackageState::Ok);
     let reason = "SELECT count(scheduler_skip_reason) FROM package WHERE id = $1";
