@@ -67,6 +67,7 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
         outcome: Outcome::default(),
         except: begun,
         broken: Vec::new(),
+        strikes: HashMap::new(),
     };
     round.take_back().await?;
     loop {
@@ -94,6 +95,9 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
     Ok(round.outcome)
 }
 
+/// After so many packages that went wrong it is the collection that something is wrong with.
+const STRIKES: u32 = 3;
+
 /// What a round knows and did.
 struct Round<'a> {
     ctx: &'a Context,
@@ -107,6 +111,8 @@ struct Round<'a> {
     except: Vec<i32>,
     /// Collections with which something is wrong in this round.
     broken: Vec<i32>,
+    /// How many packages of a collection went wrong in this round.
+    strikes: HashMap<i32, u32>,
 }
 
 /// What came of one candidate.
@@ -143,9 +149,18 @@ impl Round<'_> {
                 Ok(Tried::Busy) => return Ok(false),
                 // Nothing more may be submitted before it is known what became of this one.
                 Err(error) if self.ctx.adoption_is_due() => return Err(error),
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_database() && error.is_transient() => return Err(error),
                 Err(error) => {
-                    self.broken.push(candidate.collection_id);
+                    // One package that Koji stumbles over must not keep back the others of its collection, now and in
+                    // every round; and a Koji that is away, the secondary one perhaps, not the other collections.
+                    let strikes = self.strikes.entry(candidate.collection_id).or_insert(0);
+                    *strikes += 1;
+                    if error.is_transient()
+                        || matches!(error, Error::Collection(_) | Error::Configuration(_))
+                        || *strikes >= STRIKES
+                    {
+                        self.broken.push(candidate.collection_id);
+                    }
                     let about = format!("{} in {}", candidate.name, candidate.collection);
                     self.outcome.failures.push((about, error));
                 }
@@ -255,7 +270,14 @@ impl Round<'_> {
         if let Some(arches) = self.tag_arches.get(tag) {
             return Ok(arches.clone());
         }
-        let config = self.ctx.primary.call(calls::get_build_config(tag, None)).await?;
+        let config = match self.ctx.primary.call(calls::get_build_config(tag, None)).await {
+            Err(error) if !error.is_transient() => {
+                return Err(Error::Collection(format!(
+                    "the build tag {tag} cannot be used: {error}"
+                )));
+            }
+            config => config?,
+        };
         let arches: Vec<String> = config.arch_list().into_iter().map(str::to_owned).collect();
         self.tag_arches.insert(tag.to_owned(), arches.clone());
         Ok(arches)

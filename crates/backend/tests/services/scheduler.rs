@@ -316,6 +316,18 @@ async fn polling_adopts_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_koji_stumbles_over_does_not_stop_the_others() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    let trouble = Mishap::Fault(1, "<class 'KeyError'>: 'header'".into());
+    world.sim.mishap(Some("getRPMHeaders"), trouble);
+    let outcome = scheduler::step(&world.ctx).await.unwrap();
+    assert_eq!((outcome.done, outcome.failures.len()), (1, 1), "{:?}", outcome.failures);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collection_with_a_missing_tag_does_not_stop_the_others() {
     let world = World::settled().await;
     world.sim.hold_builds(true);
