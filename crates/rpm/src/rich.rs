@@ -307,7 +307,7 @@ impl<'a> Parser<'a> {
             self.rest = rest;
             return Ok(None);
         }
-        let end = self.rest.find(' ').ok_or("a closing parenthesis is missing")?;
+        let end = self.rest.find([' ', ')']).ok_or("a closing parenthesis is missing")?;
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         match word {
