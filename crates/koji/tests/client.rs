@@ -309,6 +309,21 @@ async fn after_the_last_retry_a_build_is_unconfirmed_and_a_read_unreachable() {
     assert_eq!(error.to_string(), text);
 }
 
+#[tokio::test]
+async fn a_hub_that_breaks_down_after_a_lost_answer_leaves_a_build_unconfirmed() {
+    for (code, text) in [(1014, "database outage"), (1, "<class 'psycopg2.OperationalError'>")] {
+        let hub = Hub::start();
+        let mut config = hub.logged_in().config().clone();
+        config.session.offline_retry = false;
+        let client = Client::new(config);
+        who(&client).await.unwrap();
+        hub.troubles([Trouble::LostAfter, Trouble::Fault(code, text)]);
+        let error = build(&client).await.unwrap_err();
+        assert!(error.may_have_taken_effect(), "{error:?}");
+        assert_eq!(hub.executed("build"), 1);
+    }
+}
+
 // Outages
 
 #[tokio::test]

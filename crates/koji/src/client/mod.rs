@@ -194,6 +194,12 @@ impl Client {
                     {
                         return Err(self.setup(call, format!("login refused: {}", fault.text)));
                     }
+                    // Raised before the hub looks at the call's number, so it tells nothing of an earlier attempt.
+                    FaultKind::ServerOffline | FaultKind::UnexpectedException
+                        if access == Access::Once && uncertain.is_some() =>
+                    {
+                        return Err(self.unconfirmed(call, uncertain.unwrap_or(fault.text)));
+                    }
                     _ => return Err(Error::of_fault(&self.inner.hub, &call.method, fault)),
                 },
                 Attempt::Failed(failure) => {
