@@ -773,6 +773,8 @@ async fn style_and_script_have_addresses_that_name_their_content() {
         assert!(answer.header("content-type").starts_with(kind));
         assert!(answer.header("cache-control").contains("immutable"));
     }
+    let style = site.page(&asset("stylesheet\" href=\"")).await;
+    assert!(style.len() < 15_000, "design/ui.md: {} bytes are too many", style.len());
     assert_eq!(site.get("/static/style.0000000000000000.css").await.status, StatusCode::NOT_FOUND);
 }
 
