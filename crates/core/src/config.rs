@@ -161,6 +161,19 @@ fn check(config: &Config, root: &Node) -> Result<(), ConfigError> {
     if config.dependency.persist_chunk_size == 0 {
         return refuse("dependency", "persist_chunk_size", "must be at least 1");
     }
+    // A prefix or an address that only looks like one would give pages whose links lead nowhere.
+    let frontend = &config.frontend;
+    if frontend
+        .path_prefix
+        .as_deref()
+        .is_some_and(|path| !path.is_empty() && !path.starts_with('/'))
+    {
+        return refuse("frontend", "path_prefix", "must begin with a slash");
+    }
+    let web = |address: &str| address.starts_with("http://") || address.starts_with("https://");
+    if frontend.external_url.as_deref().is_some_and(|address| !web(address)) {
+        return refuse("frontend", "external_url", "must begin with http:// or https://");
+    }
     if let Err(ClientProblem { key, problem }) = config.koji_config.client_config() {
         return refuse("koji_config", key, &problem);
     }

@@ -281,6 +281,14 @@ fn the_prefix_is_the_path_of_the_external_address() {
         prefix("[frontend]\nexternal_url = 'https://x/koschei'\npath_prefix = '/k'\n"),
         "/k"
     );
+    assert_eq!(
+        refused("[frontend]\npath_prefix = 'koschei'\n"),
+        "config.cfg, line 2: frontend.path_prefix must begin with a slash"
+    );
+    assert_eq!(
+        refused("[frontend]\nexternal_url = 'apps.example.com/koschei'\n"),
+        "config.cfg, line 2: frontend.external_url must begin with http:// or https://"
+    );
 }
 
 proptest::proptest! {
