@@ -160,7 +160,8 @@ async fn target_when_ready(koji: &koji::Client, target: &str) -> Result<BuildTar
 
 /// Tracks every package and makes groups, once polling has found the packages.
 pub(super) async fn track_everything(pool: &Pool) -> Result<(), Failure> {
-    let packages = loop {
+    // Some are tracked already when an earlier start was interrupted in here.
+    let (packages, tracked) = loop {
         let untracked = news::untracked_packages(pool).await.map_err(Failure::new)?;
         let tracked = news::tracked_packages(pool).await.map_err(Failure::new)?;
         let expected = COLLECTIONS.map(|(_, display_name, ..)| display_name);
@@ -169,7 +170,7 @@ pub(super) async fn track_everything(pool: &Pool) -> Result<(), Failure> {
                 || tracked.iter().any(|package| package.collection == collection)
         };
         if expected.into_iter().all(seen) {
-            break untracked;
+            break (untracked, tracked);
         }
         sleep(Duration::from_millis(100)).await;
     };
@@ -194,8 +195,13 @@ pub(super) async fn track_everything(pool: &Pool) -> Result<(), Failure> {
                 }
             })
         };
-        let mut members: Vec<String> =
-            packages.iter().map(|(.., name)| name).filter(|name| begins(name)).cloned().collect();
+        let mut members: Vec<String> = packages
+            .iter()
+            .map(|(.., name)| name)
+            .chain(tracked.iter().map(|package| &package.name))
+            .filter(|name| begins(name))
+            .cloned()
+            .collect();
         members.sort();
         members.dedup();
         if members.is_empty() {
