@@ -86,7 +86,8 @@ pub struct ChangedDependency {
     pub now: Option<String>,
 }
 
-/// Which dependencies changed between a build and the one before, nearest first; none until that is known.
+/// Which dependencies changed between a build and the one before, nearest first; none until that is known, and none
+/// when the build was compared with no other.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -94,11 +95,12 @@ pub async fn changes_before_build(
     pool: &Pool,
     build_id: i32,
 ) -> Result<Option<Vec<ChangedDependency>>> {
-    let known: Option<bool> =
-        sqlx::query_scalar("SELECT deps_resolved IS NOT NULL FROM build WHERE id = $1")
-            .bind(build_id)
-            .fetch_optional(pool)
-            .await?;
+    let compared =
+        format!("SELECT EXISTS ({}) FROM build b WHERE b.id = $1", crate::pages::COMPARED);
+    let known: Option<bool> = sqlx::query_scalar(sqlx::AssertSqlSafe(compared))
+        .bind(build_id)
+        .fetch_optional(pool)
+        .await?;
     if known != Some(true) {
         return Ok(None);
     }

@@ -200,6 +200,15 @@ async fn the_news_tell_what_a_build_changed_and_why_a_package_is_unresolved() {
         .execute(&mut connection)
         .await
         .unwrap();
+    // Resolved, but there is no build that it was compared with.
+    assert_eq!(news::changes_before_build(database.pool(), 1).await.unwrap(), None);
+    sqlx::query(
+        "INSERT INTO build (package_id, state, task_id, started, version, release, repo_id, last_complete, deps_resolved)
+            VALUES (2, 3, 3, '2026-10-01', '1', '1', 1, false, true)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
     let changes = news::changes_before_build(database.pool(), 1).await.unwrap().unwrap();
     let told: Vec<(&str, Option<&str>, Option<&str>)> = changes
         .iter()

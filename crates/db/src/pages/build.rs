@@ -54,7 +54,7 @@ pub struct BuildRow {
 /// one is still stored, and drops that set then (spec/services.md, build-resolver). So a build that still has its set
 /// was not compared with by anybody; and a build that has it although a later-started one was resolved came after that
 /// one, when the set before it had been dropped already.
-pub(super) const COMPARED: &str = "
+pub(crate) const COMPARED: &str = "
     SELECT e.id FROM build e
     WHERE e.package_id = b.package_id AND e.started < b.started AND e.deps_resolved
       AND e.dependency_keys IS NULL AND b.deps_resolved

@@ -19,6 +19,7 @@ mod stats;
 
 pub use affected::{Affected, DependencyInterval, affected_by};
 pub use api::{ApiBuild, ApiDifference, ApiPackage, api_difference, api_packages};
+pub(crate) use build::COMPARED;
 pub use build::{
     BuildRow, ChangeRow, Evr, TaskRow, applied_changes, build, tasks_of, unapplied_changes,
 };

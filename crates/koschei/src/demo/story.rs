@@ -193,7 +193,8 @@ impl Story {
                 "{} turned failing in {}{}",
                 package.name,
                 package.collection,
-                culprits(&changes.unwrap_or_default())
+                // Nothing is said where nothing was compared.
+                changes.as_deref().map(culprits).unwrap_or_default()
             ));
         }
         self.unexplained.retain(|id, _| !explained.contains(id));
