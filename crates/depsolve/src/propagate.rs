@@ -7,7 +7,7 @@
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of, positive};
 use crate::solver::{Clause, Solver, Status};
-use crate::universe::{RICH, SINGLE};
+use crate::universe::{RICH, SINGLE, Universe};
 
 impl Solver<'_> {
     /// Records a decision; its consequences wait for [`Solver::propagate`].
@@ -116,14 +116,30 @@ impl Solver<'_> {
     }
 
     fn after_install(&mut self, package: u32, level: i32) -> Option<Clause> {
+        // libsolv's order: clauses as rows of literals compared number by number. It decides which of several
+        // contradictions is noticed, and so what is learnt. Lists, with one negative literal, come last.
         let universe = self.universe;
+        let mut general = universe.general_negative.row(package).iter().copied().peekable();
         for other in universe.excludes.row(package) {
+            let before = |clause: &u32| is_before_pair(universe, *clause, package, *other);
+            while let Some(clause) = general.next_if(before) {
+                let conflict = self.look_at_general(clause, level);
+                if conflict.is_some() {
+                    return conflict;
+                }
+            }
             let decided = self.decision[*other as usize];
             if decided > 0 {
                 return Some(Clause::Pair(package, *other));
             }
             if decided == 0 {
                 self.assign(-positive(*other), level, Some(Clause::Pair(package, *other)));
+            }
+        }
+        for clause in general {
+            let conflict = self.look_at_general(clause, level);
+            if conflict.is_some() {
+                return conflict;
             }
         }
         let lists = universe.clause_lists.len() as u32;
@@ -168,12 +184,6 @@ impl Solver<'_> {
                 self.assign(positive(open), level, Some(clause));
             } else {
                 return Some(clause);
-            }
-        }
-        for clause in universe.general_negative.row(package) {
-            let conflict = self.look_at_general(*clause, level);
-            if conflict.is_some() {
-                return conflict;
             }
         }
         self.look_at_dynamic(package, level)
@@ -229,8 +239,11 @@ impl Solver<'_> {
                 continue;
             }
             let requirers = universe.requirers.row(*list);
-            let requirer = requirers.iter().find(|r| self.decision[**r as usize] > 0);
-            let Some(requirer) = requirer else { continue };
+            // Of several requirers the last to come is to blame, as in libsolv.
+            let installed = requirers.iter().filter(|r| self.decision[**r as usize] > 0);
+            let Some(requirer) = installed.max_by_key(|r| self.decision[**r as usize]) else {
+                continue;
+            };
             let clause = Clause::List { package: *requirer, list: *list };
             if open == NONE {
                 return Some(clause);
@@ -305,4 +318,10 @@ impl Solver<'_> {
             }
         }
     }
+}
+
+/// Whether a clause of several packages comes before the one by which two exclude each other.
+fn is_before_pair(universe: &Universe, clause: u32, a: u32, b: u32) -> bool {
+    let pair = [-positive(a.max(b)), -positive(a.min(b))];
+    universe.general.row(clause).iter().map(|literal| *literal as Literal).lt(pair)
 }

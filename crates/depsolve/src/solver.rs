@@ -302,6 +302,11 @@ impl<'u> Solver<'u> {
             Normal::Never => self.add_clause([], source),
             Normal::Blocks(blocks) => {
                 for block in blocks {
+                    if !self.universe.orphans.is_empty() {
+                        // A condition can lead to packages, too: one of (a if b else c) is b.
+                        let leads_to = block.iter().filter(|literal| **literal > 0);
+                        self.asked.extend(leads_to.map(|literal| package_of(*literal)));
+                    }
                     self.add_clause(block, source);
                 }
             }

@@ -293,7 +293,7 @@ fn random_repositories_are_solved_as_by_libsolv() {
         let theirs = judge.ask(&case);
         let ours = ours(&case);
         resolved += u64::from(theirs.resolved);
-        assert!(is_consistent(&case, &ours.installs), "seed {seed}:\n{case}{ours:?}");
+        assert_eq!(inconsistent(&case, &ours.installs), [""; 0], "seed {seed}:\n{case}{ours:?}");
         if theirs.resolved == ours.resolved && theirs.installs == ours.installs {
             continue;
         }
@@ -327,12 +327,21 @@ fn excuse(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str>
     if case.requires.iter().any(conditional) || weak.any(conditional) {
         // libsolv does not see the packages that a job or a weak dependency can only lead to through a condition
         // (with `else`, or nested): it gives them no rules and installs them with broken requirements. A supplement
-        // that never holds, but could, makes it see them; then it has to agree.
-        let mut seen = case.clone();
-        for package in &mut seen.packages {
-            package.enhances.push("(nothing1 unless nothing2)".parse().unwrap());
+        // that never holds, but could, makes it see them; then it has to agree. It is shown those whose requirements
+        // it breaks, until it breaks none; or else all, since an answer can be good by luck.
+        let mut shown = case.clone();
+        loop {
+            let theirs = judge.ask(&shown);
+            if theirs.resolved == ours.resolved && theirs.installs == ours.installs {
+                return Some("packages behind conditions");
+            }
+            let broken = inconsistent(&shown, &theirs.installs);
+            if !show(&mut shown, |package| broken.contains(&package.nevra.to_string())) {
+                break;
+            }
         }
-        let theirs = judge.ask(&seen);
+        show(&mut shown, |_| true);
+        let theirs = judge.ask(&shown);
         if theirs.resolved == ours.resolved && theirs.installs == ours.installs {
             return Some("packages behind conditions");
         }
@@ -345,12 +354,25 @@ fn excuse(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str>
     None
 }
 
-/// Whether what is installed has everything that it requires and nothing that it conflicts with: the definition, without
-/// any of the solver's machinery.
-fn is_consistent(case: &Case, installs: &[String]) -> bool {
+/// Makes libsolv see these packages, whether or not anything leads to them. Returns whether any of them is new.
+fn show(case: &mut Case, which: impl Fn(&Package) -> bool) -> bool {
+    let never: Dep = "(nothing1 unless nothing2)".parse().unwrap();
+    let mut any = false;
+    for package in &mut case.packages {
+        if which(package) && !package.enhances.contains(&never) {
+            package.enhances.push(never.clone());
+            any = true;
+        }
+    }
+    any
+}
+
+/// Packages that are installed without something that they require or beside something that they conflict with:
+/// the definition, without any of the solver's machinery.
+fn inconsistent(case: &Case, installs: &[String]) -> Vec<String> {
     let installed: Vec<&Package> =
         case.packages.iter().filter(|p| installs.contains(&p.nevra.to_string())).collect();
-    installed.iter().all(|package| {
+    let is_consistent = |package: &Package| {
         package.requires.iter().all(|requirement| holds(&installed, &requirement.dep))
             && package.conflicts.iter().all(|dep| {
                 let others: Vec<&Package> =
@@ -364,7 +386,9 @@ fn is_consistent(case: &Case, installs: &[String]) -> bool {
                         || !provides(&bare, &Dep::Relation(relation.clone()))
                 })
             })
-    })
+    };
+    let broken = installed.iter().filter(|package| !is_consistent(package));
+    broken.map(|package| package.nevra.to_string()).collect()
 }
 
 fn provides(package: &Package, dep: &Dep) -> bool {

@@ -398,3 +398,76 @@ fn a_path_that_only_the_request_names_is_looked_up_among_provides_first() {
     );
     assert_eq!(solve(&with_user), "owner-0:1-1.x86_64 user-0:1-1.x86_64");
 }
+
+/// Two contradictions come at once when h-2 is tried; which of them is noticed decides how much is learnt: that
+/// h-2 can never be installed, or only not beside a. With the former, h-1 would be taken in the place of a.
+#[test]
+fn of_two_contradictions_the_one_between_more_packages_is_noticed_first() {
+    let installed = solve(
+        "package a-1-1.x86_64
+           requires (b or h >= 2)
+           requires (b if h >= 2)
+         package b-1-1.x86_64
+           requires d
+         package d-1-1.x86_64
+         package h-2-1.x86_64
+           requires b
+           obsoletes b
+         package h-1-1.x86_64
+           supplements i
+         package i-1-1.x86_64
+           requires (a or d)
+           requires ((a or h) if d)
+         install i",
+    );
+    assert_eq!(
+        installed,
+        "a-0:1-1.x86_64 b-0:1-1.x86_64 d-0:1-1.x86_64 h-0:1-1.x86_64 i-0:1-1.x86_64"
+    );
+}
+
+/// python-4 takes the library away from both the tool and the application. Blamed on the tool, which had to be
+/// installed, the decision for python would be taken again from the start, before the one for config.
+#[test]
+fn a_contradiction_is_blamed_on_the_package_that_came_last() {
+    let installed = solve(
+        "package tool-1-1.x86_64
+           requires library
+         package python-2-1.x86_64
+         package config-2-1.x86_64
+         package library-1-1.x86_64
+         package library-2-1.x86_64
+         package python-3-1.x86_64
+           requires config < 2
+         package config-1-1.x86_64
+         package python-4-1.x86_64
+           obsoletes library
+         package app-1-1.x86_64
+         package app-2-1.x86_64
+           requires python
+           requires config
+           requires library
+         install app
+         install tool",
+    );
+    assert_eq!(
+        installed,
+        "app-0:2-1.x86_64 config-0:2-1.x86_64 library-0:2-1.x86_64 python-0:2-1.x86_64 tool-0:1-1.x86_64"
+    );
+}
+
+/// libsolv is not asked: it installs a, which it reaches only through the condition, without what a requires.
+#[test]
+fn a_better_architecture_is_in_sight_behind_a_condition_too() {
+    let case = Case::parse(
+        "package a-1-1.x86_64
+           requires tool
+         package b-1-1.i686
+           provides library
+         package b-1-2.x86_64
+           provides tool
+         install (library if a else nothing)",
+    );
+    let (_, problems) = case.solve();
+    assert!(problems.join("\n").contains("b-1-1.i686 has inferior architecture"), "{problems:?}");
+}
