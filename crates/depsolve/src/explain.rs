@@ -20,7 +20,7 @@ use crate::{PackageId, PackageRef};
 impl Solver<'_> {
     pub(crate) fn explain(&self, request: &Request<'_>) -> Problem {
         let Some(conflict) = self.conflict else {
-            return Problem::Conflict { chain: vec![Reason::TooHard { conflicts: self.learnt }] };
+            return Problem::Conflict { chain: self.gave_up.iter().cloned().collect() };
         };
         let mut explanation = Explanation {
             solver: self,

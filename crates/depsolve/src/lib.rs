@@ -137,5 +137,5 @@ mod weak;
 pub use cache::CacheError;
 pub use loader::Loader;
 pub use problem::{Problem, Reason};
-pub use solver::{Install, Request, Resolution, Solver};
+pub use solver::{Install, Limits, Request, Resolution, Solver};
 pub use universe::{PackageId, PackageRef, Universe};

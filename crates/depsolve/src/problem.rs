@@ -82,6 +82,11 @@ pub enum Reason {
         /// How many conflicts had been analysed by then.
         conflicts: u32,
     },
+    /// The search was given up after a bound, when an answer was known that could still be improved.
+    NotSettled {
+        /// How many improvements had been made by then.
+        improvements: u32,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -136,6 +141,12 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "no answer was found after {conflicts} contradictions; the search was given up"
+                )
+            }
+            Reason::NotSettled { improvements } => {
+                write!(
+                    f,
+                    "the answer was still changing after {improvements} improvements; the search was given up"
                 )
             }
         }

@@ -12,7 +12,7 @@ use crate::offers::{MetBy, NONE};
 use crate::policy::Mode;
 use crate::rich::{self, Literal, Normal, package_of, positive};
 use crate::universe::{ENHANCES, NEVER, SUPPLEMENTS};
-use crate::{PackageId, Problem, Universe};
+use crate::{PackageId, Problem, Reason, Universe};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -92,11 +92,21 @@ pub(crate) enum JobSource {
 /// Returned as a level when there is no solution.
 pub(crate) const UNSOLVABLE: i32 = -1;
 
-/// After so many dead ends the search is given up. Real repositories have at most a handful.
-const MAX_LEARNT: u32 = 20_000;
+/// After how much effort the search for an answer is given up, with a [`Problem`] that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Dead ends. Real repositories have at most a handful.
+    pub conflicts: u32,
+    /// Choices taken back for the sake of better ones after everything was decided. Real repositories need two or
+    /// three. What has been found by then is an answer, but not dnf's, so it is not given.
+    pub improvements: u32,
+}
 
-/// After so many improvements the answer is taken as it is. Real repositories need two or three.
-const MAX_MINIMIZATIONS: u32 = 10_000;
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { conflicts: 20_000, improvements: 10_000 }
+    }
+}
 
 /// Solves one request after the other, reusing its memory. One for each thread; cheap to keep, dear to make.
 #[derive(Debug)]
@@ -142,7 +152,9 @@ pub struct Solver<'u> {
     pub(crate) derived: Vec<Clause>,
     pub(crate) derived_ends: Vec<usize>,
     pub(crate) conflict: Option<Clause>,
-    pub(crate) gave_up: bool,
+    limits: Limits,
+    /// Why the search was given up.
+    pub(crate) gave_up: Option<Reason>,
 
     // Scratch.
     pub(crate) candidates: Vec<u32>,
@@ -163,6 +175,11 @@ pub struct Solver<'u> {
 impl<'u> Solver<'u> {
     /// A solver for this universe.
     pub fn new(universe: &'u Universe) -> Self {
+        Self::with_limits(universe, Limits::default())
+    }
+
+    /// A solver that gives up sooner, or later, than others.
+    pub fn with_limits(universe: &'u Universe, limits: Limits) -> Self {
         let packages = universe.len();
         let lists = universe.clause_lists.len();
         let decision = (0..packages as u32)
@@ -197,7 +214,8 @@ impl<'u> Solver<'u> {
             derived: Vec::new(),
             derived_ends: Vec::new(),
             conflict: None,
-            gave_up: false,
+            limits,
+            gave_up: None,
             candidates: Vec::new(),
             best: Vec::new(),
             learn_others: Vec::new(),
@@ -341,7 +359,7 @@ impl<'u> Solver<'u> {
     fn search(&mut self, weak: bool) -> bool {
         let mut level = 0;
         let mut system_level = 1;
-        let mut minimizations = 0;
+        let mut improvements = 0;
         loop {
             if level <= 0 {
                 if level < 0 {
@@ -374,14 +392,13 @@ impl<'u> Solver<'u> {
                     continue;
                 }
             }
-            if minimizations == MAX_MINIMIZATIONS {
-                return true;
+            let Some((branch, candidate)) = self.find_improvement() else { return true };
+            if improvements == self.limits.improvements {
+                self.gave_up = Some(Reason::NotSettled { improvements });
+                return false;
             }
-            minimizations += 1;
-            match self.minimize() {
-                Some(new_level) => level = new_level,
-                None => return true,
-            }
+            improvements += 1;
+            level = self.take_branch(branch, candidate);
         }
     }
 
@@ -677,8 +694,8 @@ impl<'u> Solver<'u> {
                 self.conflict = Some(conflict);
                 return UNSOLVABLE;
             }
-            if self.learnt >= MAX_LEARNT {
-                self.gave_up = true;
+            if self.learnt >= self.limits.conflicts {
+                self.gave_up = Some(Reason::TooHard { conflicts: self.learnt });
                 return UNSOLVABLE;
             }
             level = self.learn(level, conflict);
@@ -695,9 +712,9 @@ impl<'u> Solver<'u> {
         }
     }
 
-    /// Whether another candidate of an earlier decision would have been installed anyway, or would have been
-    /// preferred with what is known now; then takes the earliest such decision back.
-    fn minimize(&mut self) -> Option<i32> {
+    /// Minimisation: the earliest decision of which another candidate was installed later anyway, or would have been
+    /// preferred with what is known now; as branch and place of that candidate.
+    fn find_improvement(&self) -> Option<(usize, usize)> {
         let mut found = None;
         for b in (0..self.branches.len()).rev() {
             let Branch { start, end, level } = self.branches[b];
@@ -730,10 +747,10 @@ impl<'u> Solver<'u> {
                 }
             }
         }
-        let (b, i) = found?;
-        Some(self.take_branch(b, i))
+        found
     }
 
+    /// Takes a decision back, and everything after it, and decides for another candidate.
     fn take_branch(&mut self, b: usize, i: usize) -> i32 {
         let level = self.branches[b].level;
         let literal = self.branch_candidates[i];
@@ -764,7 +781,7 @@ impl<'u> Solver<'u> {
         self.derived.clear();
         self.derived_ends.clear();
         self.conflict = None;
-        self.gave_up = false;
+        self.gave_up = None;
     }
 }
 

@@ -1,0 +1,93 @@
+//! What cannot be answered within bounds gets a problem that says so, never half an answer.
+
+mod notation;
+
+use depsolve::{Limits, Resolution, Solver};
+use notation::{Case, installs};
+
+/// Three decisions for what alpha-1, alpha-2 and alpha-3 provide are each taken back, because beta-1, beta-2 and beta-3
+/// come in with the database in the end.
+const THREE_IMPROVEMENTS: &str = "
+    package alpha1-1-1.noarch
+      provides first
+    package beta1-1-1.noarch
+      provides first
+    package alpha2-1-1.noarch
+      provides second
+    package beta2-1-1.noarch
+      provides second
+    package alpha3-1-1.noarch
+      provides third
+    package beta3-1-1.noarch
+      provides third
+    package mariadb-1-1.noarch
+      provides database
+      requires beta1
+      requires beta2
+      requires beta3
+    package postgresql-1-1.noarch
+      provides database
+    install first
+    install second
+    install third
+    install database";
+
+/// Everything that needs a plugin is a dead end, which is known only when it was tried.
+const DEAD_ENDS: &str = "
+    package plugin-2-1.noarch
+      requires (host or guest)
+    package plugin-1-1.noarch
+    package host-1-1.noarch
+      conflicts plugin >= 2
+    package guest-1-1.noarch
+      conflicts plugin >= 2
+    install plugin";
+
+fn solve(text: &str, limits: Limits) -> (Vec<String>, Resolution) {
+    let case = Case::parse(text);
+    let universe = case.universe();
+    let mut solver = Solver::with_limits(&universe, limits);
+    let resolution = solver.resolve(&case.request());
+    assert_eq!(
+        solver.resolve(&case.request()),
+        resolution,
+        "a solver that gave up can be asked again"
+    );
+    (installs(&universe, &resolution), resolution)
+}
+
+#[test]
+fn an_answer_that_could_still_be_improved_is_none() {
+    let limits = |improvements| Limits { improvements, ..Limits::default() };
+    let (installed, enough) = solve(THREE_IMPROVEMENTS, limits(3));
+    assert!(enough.resolved());
+    assert_eq!(
+        installed,
+        ["beta1-0:1-1.noarch", "beta2-0:1-1.noarch", "beta3-0:1-1.noarch", "mariadb-0:1-1.noarch"]
+    );
+    for improvements in 0..3 {
+        let (installed, given_up) = solve(THREE_IMPROVEMENTS, limits(improvements));
+        assert_eq!(installed, [""; 0]);
+        assert_eq!(
+            given_up.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [format!(
+                "Problem: the answer was still changing after {improvements} improvements; \
+                 the search was given up"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_search_with_too_many_dead_ends_ends_with_a_problem() {
+    let limits = |conflicts| Limits { conflicts, ..Limits::default() };
+    let (installed, enough) = solve(DEAD_ENDS, limits(1));
+    assert!(enough.resolved());
+    assert_eq!(installed, ["plugin-0:1-1.noarch"]);
+    let (installed, given_up) = solve(DEAD_ENDS, limits(0));
+    assert_eq!(installed, [""; 0]);
+    assert_eq!(
+        given_up.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["Problem: no answer was found after 0 contradictions; the search was given up"]
+    );
+}
