@@ -176,17 +176,32 @@ impl Solver<'_> {
             if satisfied {
                 continue;
             }
-            let clause = Clause::List { package, list: *clause };
+            let list = *clause;
+            let clause = Clause::List { package, list };
             if several {
                 let choice = self.choice(package, index as u32);
                 self.choices.push(choice);
-            } else if open != NONE {
-                self.assign(positive(open), level, Some(clause));
-            } else {
+            } else if open == NONE {
                 return Some(clause);
+            } else if !self.is_left_for_later(list) {
+                self.assign(positive(open), level, Some(clause));
             }
         }
         self.look_at_dynamic(package, level)
+    }
+
+    /// Whether the only open member of a list is left to be found when another member's exclusion is propagated:
+    /// libsolv looks at the first member that it has not seen excluded yet.
+    fn is_left_for_later(&self, list: u32) -> bool {
+        let members = self.universe.clause_lists.row(list);
+        if self.excluded[list as usize] as usize + 1 >= members.len() {
+            return false;
+        }
+        let waiting = &self.trail[self.head..];
+        let first = members.iter().find(|member| {
+            self.decision[**member as usize] == 0 || waiting.contains(&-positive(**member))
+        });
+        first.is_some_and(|member| self.decision[*member as usize] < 0)
     }
 
     fn after_exclude(&mut self, package: u32, level: i32) -> Option<Clause> {
@@ -239,11 +254,16 @@ impl Solver<'_> {
                 continue;
             }
             let requirers = universe.requirers.row(*list);
-            // Of several requirers the last to come is to blame, as in libsolv.
-            let installed = requirers.iter().filter(|r| self.decision[**r as usize] > 0);
-            let Some(requirer) = installed.max_by_key(|r| self.decision[**r as usize]) else {
-                continue;
+            // Which of several requirers is to blame? libsolv watches the first member of each list from the
+            // beginning, in the order of its clauses; any other since the requirer was installed, the last one first.
+            let installed = |requirer: &&u32| self.decision[**requirer as usize] > 0;
+            let requirer = if members.first() == Some(&package) {
+                requirers.iter().rfind(installed)
+            } else {
+                let installed = requirers.iter().filter(installed);
+                installed.max_by_key(|requirer| self.decision[**requirer as usize])
             };
+            let Some(requirer) = requirer else { continue };
             let clause = Clause::List { package: *requirer, list: *list };
             if open == NONE {
                 return Some(clause);

@@ -421,19 +421,19 @@ impl<'u> Solver<'u> {
                         return UNSOLVABLE;
                     }
                 }
-                _ => {
-                    // All candidates but one may be impossible from the start.
-                    match self.status(job) {
-                        Status::Unit(literal) => {
-                            self.assign(literal, 1, Some(Clause::Dynamic(job)));
-                        }
-                        Status::Conflict => {
-                            self.conflict = Some(Clause::Dynamic(job));
-                            return UNSOLVABLE;
-                        }
-                        Status::Satisfied | Status::Open => {}
-                    }
+                _ => {}
+            }
+        }
+        for i in 0..self.several.len() {
+            // All candidates but one may be impossible from the start. Such jobs come after those with one candidate.
+            let job = self.several[i];
+            match self.status(job) {
+                Status::Unit(literal) => self.assign(literal, 1, Some(Clause::Dynamic(job))),
+                Status::Conflict => {
+                    self.conflict = Some(Clause::Dynamic(job));
+                    return UNSOLVABLE;
                 }
+                Status::Satisfied | Status::Open => {}
             }
         }
         if let Some(conflict) = self.propagate(1) {

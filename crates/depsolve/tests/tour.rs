@@ -471,3 +471,64 @@ fn a_better_architecture_is_in_sight_behind_a_condition_too() {
     let (_, problems) = case.solve();
     assert!(problems.join("\n").contains("b-1-1.i686 has inferior architecture"), "{problems:?}");
 }
+
+/// The request for g has two candidates, but c can never be installed. Requests that name one package come first, so
+/// that it is l, and not g, whose recommendation is followed.
+#[test]
+fn what_a_request_is_reduced_to_comes_after_what_it_names() {
+    let installed = solve(
+        "package l-1-1.x86_64
+           recommends h
+         package g-1-1.x86_64
+           recommends j
+         package j-1-1.x86_64
+         package h-1-1.x86_64
+           conflicts j
+         package c-1-1.x86_64
+           provides g
+           requires nothing
+         install g
+         install l",
+    );
+    assert_eq!(installed, "g-0:1-1.x86_64 h-0:1-1.x86_64 l-0:1-1.x86_64");
+}
+
+/// Installing f ends in a contradiction between b and m-2. It is f that needs m-2 first, not i, which came in for its
+/// sake and needs some m, too; so f is found impossible and i is not, and may still be recommended.
+#[test]
+fn of_two_requirers_in_one_step_the_later_in_the_repository_is_to_blame() {
+    let installed = solve(
+        "package h-0:2-2.noarch
+           provides virtual1
+           provides a < 2~rc1
+           recommends (((f and k) or j) or (m or virtual0))
+         package b-0:2^git1-1.x86_64
+           conflicts d
+         package m-1:1-2.noarch
+           conflicts virtual0
+         package j-0:2-1.x86_64
+         package i-1:1-1.x86_64
+           provides virtual0
+           requires b <= 10
+           requires m
+         package m-0:2-1.x86_64
+           provides d < 1.1
+         package f-0:2^git1-1.x86_64
+           requires (m and ((c or k = 1.1) or (i or i < 10)))
+         package d-0:10-1.x86_64
+           requires ((b <= 2 or i > 1) and j)
+         package k-0:2^git1-1.x86_64
+           requires g > 1:1-2
+           requires d
+           enhances virtual1
+         package n-0:1.1-1.x86_64
+           provides g
+         package d-0:2-2.noarch
+           supplements (a < 1.1 and (g = 2~rc1-2 or virtual0))
+         install ((f and k) or a)",
+    );
+    assert_eq!(
+        installed,
+        "d-0:2-2.noarch h-0:2-2.noarch k-0:2^git1-1.x86_64 m-0:2-1.x86_64 n-0:1.1-1.x86_64"
+    );
+}
