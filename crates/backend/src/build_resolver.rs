@@ -97,6 +97,10 @@ async fn resolve_locked(
             }
             return give_up(ctx, builds, "the repo is gone").await;
         }
+        // It would be the same every time.
+        Err(Error::Repository(error)) if !error.is_transient() => {
+            return give_up(ctx, builds, &error.to_string()).await;
+        }
         result => result?,
     };
     let mut known = KnownPackages::new(Arc::clone(&universe));

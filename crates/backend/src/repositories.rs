@@ -51,6 +51,14 @@ pub enum RepositoryError {
         /// What is wrong.
         reason: String,
     },
+    /// It is what it should be, but no repository that can be worked with.
+    #[error("the repository {url} cannot be used: {reason}")]
+    Unusable {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// The cache directory cannot be used.
     #[error("the cache of repositories at {path}: {source}")]
     Cache {
@@ -64,7 +72,7 @@ pub enum RepositoryError {
 impl RepositoryError {
     /// Whether the same thing may succeed later. A damaged file may come from a proxy or a copy under way.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Gone { .. })
+        !matches!(self, Self::Gone { .. } | Self::Unusable { .. })
     }
 
     /// Whether the repository does not exist (any more).
@@ -309,7 +317,10 @@ impl Load {
                 .filelists(open("filelists")?)
                 .map_err(|error| self.unreadable("filelists", error))?;
         }
-        Ok(loader.finish())
+        loader.finish().map_err(|error| RepositoryError::Unusable {
+            url: self.url.clone(),
+            reason: error.to_string(),
+        })
     }
 
     fn unreadable(&self, kind: &str, error: md::Error) -> RepositoryError {

@@ -16,7 +16,7 @@
 //!     requires: vec![Relation::any("bash").into()],
 //!     ..Package::default()
 //! };
-//! let universe = Universe::from_packages([bash, make], "x86_64", []);
+//! let universe = Universe::from_packages([bash, make], "x86_64", [])?;
 //! let mut solver = Solver::new(&universe);
 //! let build_requires: Vec<Dep> = vec!["make >= 4".parse()?];
 //! let resolution = solver.resolve(&Request {
@@ -29,7 +29,7 @@
 //!     resolution.installs.iter().map(|install| universe.package(install.package).to_string()).collect();
 //! assert_eq!(installed, ["bash-0:5.2-1.x86_64", "make-1:4.4-2.x86_64"]);
 //! assert_eq!(resolution.installs[0].distance, Some(2));
-//! # Ok::<(), rpm::ParseError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The problem
@@ -135,7 +135,7 @@ mod universe;
 mod weak;
 
 pub use cache::CacheError;
-pub use loader::Loader;
+pub use loader::{LoadError, Loader};
 pub use problem::{Problem, Reason};
 pub use solver::{Install, Limits, Request, Resolution, Solver};
 pub use universe::{PackageId, PackageRef, Universe};

@@ -20,13 +20,13 @@ use crate::universe::{OLD, Universe};
 /// ```no_run
 /// # fn primary() -> std::io::Empty { std::io::empty() }
 /// # fn filelists() -> std::io::Empty { std::io::empty() }
-/// # fn main() -> Result<(), rpm::md::Error> {
+/// # fn main() -> Result<(), depsolve::LoadError> {
 /// let mut loader = depsolve::Loader::new("x86_64", ["/usr/bin/python3".to_owned()]);
 /// loader.primary(primary())?;
 /// if loader.needs_filelists() {
 ///     loader.filelists(filelists())?;
 /// }
-/// let universe = loader.finish();
+/// let universe = loader.finish()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -67,6 +67,57 @@ enum Kind {
 
 /// How long all names, versions and paths of a repository may be together. Debian has 20 MB; numbers have 32 bits.
 const MAX_TEXT: usize = 1 << 30;
+
+/// How many pairs of packages may have to do with each other, counted separately for those that exclude each other,
+/// for lists of providers, and so on. Debian's lists have 50,000 members. With this the arrays stay under a gigabyte.
+const MAX_PAIRS: usize = 1 << 24;
+
+/// How often a provide may be compared with a relation on its name. Debian needs 150,000 comparisons.
+const MAX_COMPARISONS: usize = 1 << 26;
+
+/// Why a repository cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Its metadata cannot be read.
+    #[error(transparent)]
+    Metadata(#[from] md::Error),
+    /// Its packages have more to do with each other than those of any real repository: that many versions of one name,
+    /// or that many relations between all packages and all others.
+    #[error(
+        "the packages of the repository have too much to do with each other: there are more than {limit} {what} \
+         (counted up to {at}); it has to offer fewer versions of each package"
+    )]
+    TooEntangled {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is allowed.
+        limit: usize,
+        /// The package or relation at which the bound was passed.
+        at: String,
+    },
+}
+
+impl LoadError {
+    /// Whether trying again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            LoadError::Metadata(error) => error.is_transient(),
+            LoadError::TooEntangled { .. } => false,
+        }
+    }
+}
+
+/// Refuses a number of pairs that only a repository made for it has.
+fn check_pairs(
+    count: usize,
+    what: &'static str,
+    at: impl FnOnce() -> String,
+) -> Result<(), LoadError> {
+    if count > MAX_PAIRS {
+        return Err(LoadError::TooEntangled { what, limit: MAX_PAIRS, at: at() });
+    }
+    Ok(())
+}
 
 /// The list of everything that the system itself provides; a list number that no list has.
 const SYSTEM: u32 = NONE;
@@ -340,14 +391,14 @@ impl Loader {
         })
     }
 
-    /// Computes everything that solving needs.
-    pub fn finish(mut self) -> Universe {
+    /// Computes everything that solving needs. Fails when the packages have absurdly much to do with each other.
+    pub fn finish(mut self) -> Result<Universe, LoadError> {
         self.find_owners();
         self.index_provides();
         self.rank();
-        let lists = self.provider_lists();
-        self.relate(lists);
-        self.universe
+        let lists = self.provider_lists()?;
+        self.relate(lists)?;
+        Ok(self.universe)
     }
 
     fn find_owners(&mut self) {
@@ -419,6 +470,7 @@ impl Loader {
         let mut evr_rank = vec![0; count];
         let mut flags = vec![0u8; count];
         let by_name = self.by_name();
+        let mut newest: Vec<u32> = Vec::new();
         for name in 0..by_name.len() as u32 {
             let same = by_name.row(name);
             if same.len() < 2 {
@@ -433,13 +485,16 @@ impl Loader {
                 }
                 evr_rank[pair[1] as usize] = rank;
             }
-            for a in same {
-                let newer_exists = same.iter().any(|b| {
-                    self.universe.arch[*a as usize] == self.universe.arch[*b as usize]
-                        && evr_rank[*b as usize] > evr_rank[*a as usize]
-                });
-                if newer_exists {
-                    flags[*a as usize] |= OLD;
+            newest.clear();
+            newest.resize(self.universe.archs.len(), 0);
+            for package in same {
+                let newest = &mut newest[self.universe.arch[*package as usize] as usize];
+                *newest = evr_rank[*package as usize].max(*newest);
+            }
+            for package in same {
+                let i = *package as usize;
+                if evr_rank[i] < newest[self.universe.arch[i] as usize] {
+                    flags[i] |= OLD;
                 }
             }
         }
@@ -458,12 +513,47 @@ impl Loader {
         self.universe.flags = flags;
     }
 
+    /// Refuses a repository in which finding out who provides what takes too long.
+    fn check_comparisons(&self) -> Result<(), LoadError> {
+        let offers = &self.universe.offers;
+        let mut comparisons = 0;
+        for dep in &self.deps {
+            let mut count = |name| comparisons += offers.provides.row(name).len();
+            match dep {
+                Kind::Simple { name, .. } => count(*name),
+                Kind::Rich(dep) => dep.for_each_relation(&mut |relation| {
+                    if let Some(name) = offers.strings.find(&relation.name) {
+                        count(name);
+                    }
+                }),
+            }
+            if comparisons > MAX_COMPARISONS {
+                return Err(LoadError::TooEntangled {
+                    what: "provides to be compared with relations on their names",
+                    limit: MAX_COMPARISONS,
+                    at: self.display(dep),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn display(&self, dep: &Kind) -> String {
+        let offers = &self.universe.offers;
+        match dep {
+            Kind::Simple { name, range: NONE } => offers.strings.get(*name).to_owned(),
+            Kind::Simple { name, range } => display_relation(offers, *name, *range),
+            Kind::Rich(dep) => dep.to_string(),
+        }
+    }
+
     /// The list of (potential) providers of every dependency, and its text.
-    fn provider_lists(&mut self) -> RowSet {
+    fn provider_lists(&mut self) -> Result<RowSet, LoadError> {
         let mut lists = RowSet::new();
         lists.intern(&[]);
         let mut found = Vec::new();
         let mut texts = Vec::with_capacity(self.deps.len());
+        self.check_comparisons()?;
         for dep in &self.deps {
             let offers = &self.universe.offers;
             found.clear();
@@ -479,16 +569,14 @@ impl Loader {
                 Kind::Rich(dep) => lists.intern(&offers.potential(dep).0),
             };
             self.universe.dep_lists.push(list);
-            texts.push(match dep {
-                Kind::Simple { name, range: NONE } => offers.strings.get(*name).to_owned(),
-                Kind::Simple { name, range } => display_relation(offers, *name, *range),
-                Kind::Rich(dep) => dep.to_string(),
-            });
+            let text = self.display(dep);
+            check_pairs(lists.rows.data.len(), "packages in lists of providers", || text.clone())?;
+            texts.push(text);
         }
         // Only what may be shown needs its text; interning makes that cheap enough for all.
         let strings = &mut self.universe.offers.strings;
         self.universe.dep_texts = texts.iter().map(|text| strings.intern(text)).collect();
-        lists
+        Ok(lists)
     }
 }
 

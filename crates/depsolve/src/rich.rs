@@ -206,6 +206,10 @@ fn join_blocks(
     distribute: bool,
 ) -> Normal {
     if !distribute {
+        let literals = |blocks: &[Vec<Literal>]| blocks.iter().map(Vec::len).sum::<usize>();
+        if literals(&a) + literals(&b) > MAX_LITERALS {
+            return Normal::Never;
+        }
         a.extend(b);
         return Normal::Blocks(a);
     }

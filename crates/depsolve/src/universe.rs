@@ -7,7 +7,7 @@ use rpm::{Dep, EvrRef, md};
 
 use crate::arch::Score;
 use crate::arrays::Rows;
-use crate::loader::Loader;
+use crate::loader::{LoadError, Loader};
 use crate::offers::Offers;
 
 /// A package of a [`Universe`], by its place in primary.xml (counting only packages that the machine can run).
@@ -142,7 +142,7 @@ impl Universe {
         filelists: Option<impl Read>,
         arch: &str,
         wanted_paths: impl IntoIterator<Item = String>,
-    ) -> Result<Self, md::Error> {
+    ) -> Result<Self, LoadError> {
         let mut loader = Loader::new(arch, wanted_paths);
         loader.primary(primary)?;
         if let Some(filelists) = filelists
@@ -150,7 +150,7 @@ impl Universe {
         {
             loader.filelists(filelists)?;
         }
-        Ok(loader.finish())
+        loader.finish()
     }
 
     /// From packages that are at hand, with all their files in `files`.
@@ -158,7 +158,7 @@ impl Universe {
         packages: impl IntoIterator<Item = md::Package>,
         arch: &str,
         wanted_paths: impl IntoIterator<Item = String>,
-    ) -> Self {
+    ) -> Result<Self, LoadError> {
         let mut loader = Loader::new(arch, wanted_paths);
         for package in packages {
             loader.add(package);

@@ -62,7 +62,7 @@ fn the_second_round_allocates_nothing() {
             [format!("group{}", (n + 7) % 20), format!("(p{} or p{})", (n + 50) % 400, n / 5)];
         package(n, &requires, &recommends)
     });
-    let universe = Universe::from_packages(packages, "x86_64", []);
+    let universe = Universe::from_packages(packages, "x86_64", []).unwrap();
     let requests: Vec<Vec<Dep>> = (0..200)
         .map(|n| {
             [format!("p{n}"), format!("group{}", n % 20)].map(|text| text.parse().unwrap()).to_vec()

@@ -27,7 +27,7 @@ fn universe() -> Universe {
         package("colours", &["bash = 1:2~rc1"], &[], &["(bash and (make or man))"]),
         package("impossible", &["nothing"], &[], &["(bash if make else nothing)"]),
     ];
-    Universe::from_packages(packages, "x86_64", ["/usr/bin/make".to_owned()])
+    Universe::from_packages(packages, "x86_64", ["/usr/bin/make".to_owned()]).unwrap()
 }
 
 fn saved() -> Vec<u8> {
@@ -56,7 +56,7 @@ fn what_was_saved_is_what_is_read() {
 #[test]
 fn an_empty_repository_can_be_saved() {
     let mut file = Vec::new();
-    Universe::from_packages([], "x86_64", []).save(&mut file).unwrap();
+    Universe::from_packages([], "x86_64", []).unwrap().save(&mut file).unwrap();
     assert!(Universe::open(file.as_slice()).unwrap().is_empty());
 }
 

@@ -169,8 +169,11 @@ impl Engine {
             .filter(|name| name.starts_with('/'))
             .cloned()
             .collect();
+        let universe = Universe::from_packages(packages, content::rpm_arch(canonical), paths)
+            .inspect_err(|error| tracing::error!("repo {repo} for {canonical}: {error}"))
+            .ok()?;
         let contents = Arc::new(Contents {
-            universe: Universe::from_packages(packages, content::rpm_arch(canonical), paths),
+            universe,
             builds,
             abis,
             groups: self.group_members(row.tag, "build"),

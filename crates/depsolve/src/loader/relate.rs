@@ -5,7 +5,8 @@ use std::mem;
 
 use rpm::{Dep, Op};
 
-use super::{Kind, Loader, SYSTEM};
+use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
+use crate::PackageId;
 use crate::arch::{NOARCH, Score, colour};
 use crate::arrays::{FastMap, RowSet, Rows};
 use crate::offers::NONE;
@@ -14,7 +15,7 @@ use crate::universe::{ENHANCES, INFERIOR, NEVER, RICH, SINGLE, SUPPLEMENTS, Univ
 
 impl Loader {
     /// Turns dependencies into clauses, exclusions and the indexes over them.
-    pub(super) fn relate(&mut self, mut lists: RowSet) {
+    pub(super) fn relate(&mut self, mut lists: RowSet) -> Result<(), LoadError> {
         let count = self.universe.names.len() as u32;
         let by_name = self.by_name();
         let mut never = vec![false; count as usize];
@@ -24,7 +25,9 @@ impl Loader {
         let mut excluded: Vec<(u32, u32)> = Vec::new();
         let mut obsoleted: Vec<(u32, u32)> = Vec::new();
 
+        let (mut counted, mut literals) = (0, 0);
         for package in 0..count {
+            let at = || self.universe.package(PackageId(package)).to_string();
             for dep in self.universe.requires.row(package) {
                 self.require(
                     package,
@@ -35,6 +38,8 @@ impl Loader {
                     &mut excluded,
                     &mut never,
                 );
+                check_general(&general, &mut counted, &mut literals, at)?;
+                check_pairs(lists.rows.data.len(), LISTED, at)?;
             }
             for dep in self.conflicts.row(package) {
                 self.conflict(
@@ -46,14 +51,18 @@ impl Loader {
                     &mut excluded,
                     &mut never,
                 );
+                check_general(&general, &mut counted, &mut literals, at)?;
+                check_pairs(lists.rows.data.len(), LISTED, at)?;
+                check_pairs(excluded.len(), EXCLUDED, at)?;
             }
             for dep in self.obsoletes.row(package) {
                 self.obsolete(package, *dep, &by_name, &mut excluded, &mut obsoleted);
+                check_pairs(excluded.len(), EXCLUDED, at)?;
             }
         }
-        self.exclude_same_name(&by_name, &mut excluded);
+        self.exclude_same_name(&by_name, &mut excluded)?;
         self.bind_inferior(&by_name, &mut lists, &mut required);
-        self.store_reach(&by_name, &lists.rows);
+        self.store_reach(&by_name, &lists.rows)?;
         find_never(&mut never, &required, &lists.rows, count);
         for (package, never) in never.iter().enumerate() {
             if *never {
@@ -67,10 +76,11 @@ impl Loader {
         obsoleted.dedup();
         self.universe.obsoletes = Rows::from_pairs(count as usize, &obsoleted);
         self.store_successors();
-        self.store_weak(&mut lists);
+        self.store_weak(&mut lists)?;
         self.universe.conflict_deps = mem::take(&mut self.conflicts);
         self.universe.obsolete_deps = mem::take(&mut self.obsoletes);
         self.universe.lists = lists.rows;
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -176,7 +186,11 @@ impl Loader {
         }
     }
 
-    fn exclude_same_name(&self, by_name: &Rows, excluded: &mut Vec<(u32, u32)>) {
+    fn exclude_same_name(
+        &self,
+        by_name: &Rows,
+        excluded: &mut Vec<(u32, u32)>,
+    ) -> Result<(), LoadError> {
         let colours: Vec<u8> = self.universe.archs.iter().map(|arch| colour(arch)).collect();
         let colour = |package: u32| colours[self.universe.arch[package as usize] as usize];
         for name in 0..by_name.len() as u32 {
@@ -187,8 +201,12 @@ impl Loader {
                         excluded.push((*a, *b));
                     }
                 }
+                check_pairs(excluded.len(), EXCLUDED, || {
+                    self.universe.package(PackageId(*a)).to_string()
+                })?;
             }
         }
+        Ok(())
     }
 
     /// A package of an inferior architecture may be installed only beside the better one of identical EVR.
@@ -230,9 +248,9 @@ impl Loader {
 
     /// Which packages each package can lead to, for requests that have to do with orphans. Repositories of one
     /// architecture have none, and multilib ones should have none.
-    fn store_reach(&mut self, by_name: &Rows, lists: &Rows) {
+    fn store_reach(&mut self, by_name: &Rows, lists: &Rows) -> Result<(), LoadError> {
         if self.universe.orphans.is_empty() {
-            return;
+            return Ok(());
         }
         let universe = &mut self.universe;
         universe.orphans.sort_unstable();
@@ -253,7 +271,9 @@ impl Loader {
                 (theirs != NOARCH && theirs < mine && universe.evr_rank[i] == universe.evr_rank[j])
                     .then_some((package, *other))
             }));
+            let at = || universe.package(PackageId(package)).to_string();
             for dep in universe.requires.row(package) {
+                check_pairs(pairs.len(), REACHED, at)?;
                 match &self.deps[*dep as usize] {
                     Kind::Rich(rich) if rich::is_complex(rich) => {
                         if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
@@ -274,6 +294,7 @@ impl Loader {
                 }
             }
             for dep in self.recommends.row(package).iter().chain(self.suggests.row(package)) {
+                check_pairs(pairs.len(), REACHED, at)?;
                 match &self.deps[*dep as usize] {
                     Kind::Rich(rich) => {
                         let mut found = Vec::new();
@@ -297,10 +318,12 @@ impl Loader {
                     pairs.extend(literals.map(|l| (package, package_of(l))));
                 }
             }
+            check_pairs(pairs.len(), REACHED, at)?;
         }
         pairs.sort_unstable();
         pairs.dedup();
         universe.reach = Rows::from_pairs(universe.names.len(), &pairs);
+        Ok(())
     }
 
     fn store_clauses(
@@ -419,18 +442,18 @@ impl Loader {
         }
     }
 
-    fn store_weak(&mut self, lists: &mut RowSet) {
+    fn store_weak(&mut self, lists: &mut RowSet) -> Result<(), LoadError> {
         let count = self.universe.names.len();
         let mut rich_ids: FastMap<u32, u32> = FastMap::default();
         self.universe.rich_blocks = Rows::new();
         self.universe.blocks = Rows::new();
         let recommends = mem::take(&mut self.recommends);
         let suggests = mem::take(&mut self.suggests);
-        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists);
+        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists)?;
         self.universe.recommends = recommends;
         self.universe.in_recommended = in_lists;
         self.universe.in_recommended_blocks = in_blocks;
-        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists);
+        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists)?;
         self.universe.suggests = suggests;
         self.universe.in_suggested = in_lists;
         self.universe.in_suggested_blocks = in_blocks;
@@ -459,13 +482,16 @@ impl Loader {
                         compiled.len() as u32 - 1
                     });
                     out.data.push(id);
+                    check_pairs(lists.rows.data.len(), LISTED, || {
+                        universe.package(PackageId(package)).to_string()
+                    })?;
                 }
                 out.end_row();
             }
-            out
+            Ok::<Rows, LoadError>(out)
         };
-        let supplements = backward(&self.supplements, &self.universe, &self.deps);
-        let enhances = backward(&self.enhances, &self.universe, &self.deps);
+        let supplements = backward(&self.supplements, &self.universe, &self.deps)?;
+        let enhances = backward(&self.enhances, &self.universe, &self.deps)?;
         let universe = &mut self.universe;
         for package in 0..count as u32 {
             if !supplements.row(package).is_empty() {
@@ -479,6 +505,7 @@ impl Loader {
         universe.supplements = supplements;
         universe.enhances = enhances;
         universe.compiled = compiled;
+        Ok(())
     }
 
     /// Recommends or Suggests: what each package names, and the indexes from package to what names it.
@@ -487,7 +514,7 @@ impl Loader {
         deps: &Rows,
         rich_ids: &mut FastMap<u32, u32>,
         lists: &RowSet,
-    ) -> (Rows, Rows, Rows) {
+    ) -> Result<(Rows, Rows, Rows), LoadError> {
         let count = self.universe.names.len();
         let universe = &mut self.universe;
         let mut named = Rows::new();
@@ -522,6 +549,9 @@ impl Loader {
                             }
                         }
                     }
+                    check_pairs(in_blocks.len(), "packages in rich weak dependencies", || {
+                        universe.package(PackageId(package)).to_string()
+                    })?;
                     continue;
                 }
                 let list = universe.dep_lists[*dep as usize];
@@ -535,8 +565,26 @@ impl Loader {
             }
             named.end_row();
         }
-        (named, Rows::from_pairs(count, &in_lists), Rows::from_pairs(count, &in_blocks))
+        Ok((named, Rows::from_pairs(count, &in_lists), Rows::from_pairs(count, &in_blocks)))
     }
+}
+
+/// What [`LoadError`] calls the pairs of packages that cannot be installed together.
+const EXCLUDED: &str = "pairs of packages that exclude each other";
+
+const REACHED: &str = "packages that others can lead to";
+const LISTED: &str = "packages in lists of providers";
+
+/// Refuses too many literals in clauses with several negative ones; those before `counted` are known.
+fn check_general(
+    general: &[Vec<Literal>],
+    counted: &mut usize,
+    literals: &mut usize,
+    at: impl FnOnce() -> String,
+) -> Result<(), LoadError> {
+    *literals += general[*counted..].iter().map(Vec::len).sum::<usize>();
+    *counted = general.len();
+    check_pairs(*literals, "packages in rich dependencies", at)
 }
 
 /// Adds one clause of a rich requirement or conflict of a package.

@@ -77,7 +77,7 @@ impl Case {
     pub(crate) fn universe(&self) -> Universe {
         let paths =
             self.requires.iter().map(ToString::to_string).filter(|text| text.starts_with('/'));
-        Universe::from_packages(self.packages.clone(), "x86_64", paths)
+        Universe::from_packages(self.packages.clone(), "x86_64", paths).unwrap()
     }
 
     pub(crate) fn request(&self) -> Request<'_> {

@@ -1,0 +1,118 @@
+//! Repositories that were made to hurt: what would take memory or time by the square is refused with one clear sentence.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+use depsolve::{LoadError, Request, Solver, Universe};
+use rpm::md::Package;
+use rpm::{Dep, Nevra, Relation};
+
+fn package(name: &str, version: usize) -> Package {
+    Package {
+        nevra: Nevra::new(name, 0, version.to_string(), "1", "x86_64"),
+        ..Package::default()
+    }
+}
+
+fn dep(text: &str) -> Dep {
+    text.parse().unwrap()
+}
+
+fn relation(text: &str) -> Relation {
+    text.parse().unwrap()
+}
+
+/// The sentence with which a repository is refused.
+fn refusal(packages: impl IntoIterator<Item = Package>) -> String {
+    let error = Universe::from_packages(packages, "x86_64", []).expect_err("it must be refused");
+    assert!(matches!(error, LoadError::TooEntangled { .. }), "{error}");
+    assert!(!error.is_transient(), "it will be the same tomorrow");
+    error.to_string()
+}
+
+#[test]
+fn tens_of_thousands_of_versions_of_one_name_are_refused() {
+    let refusal = refusal((0..50_000).map(|version| package("kernel", version)));
+    assert!(
+        refusal.starts_with(
+            "the packages of the repository have too much to do with each other: \
+             there are more than 16777216 pairs of packages that exclude each other (counted up to kernel-0:"
+        ),
+        "{refusal}"
+    );
+    assert!(refusal.ends_with("it has to offer fewer versions of each package"), "{refusal}");
+}
+
+#[test]
+fn a_thousand_versions_of_one_name_are_fine() {
+    let packages = (0..1000).map(|version| package("kernel", version));
+    let universe = Universe::from_packages(packages, "x86_64", []).unwrap();
+    let build_requires = [dep("kernel < 500")];
+    let resolution = Solver::new(&universe).resolve(&Request {
+        build_group: &[],
+        build_requires: &build_requires,
+        weak_deps: true,
+    });
+    assert_eq!(
+        universe.package(resolution.installs[0].package).to_string(),
+        "kernel-0:499-1.x86_64"
+    );
+}
+
+#[test]
+fn everything_in_conflict_with_everything_is_refused() {
+    let refusal = refusal((0..20_000).map(|i| Package {
+        provides: vec![relation("anything")],
+        conflicts: vec![dep("anything")],
+        ..package(&format!("hermit{i}"), 1)
+    }));
+    assert!(refusal.contains("pairs of packages that exclude each other"), "{refusal}");
+}
+
+#[test]
+fn everything_obsoleting_many_versions_is_refused() {
+    let old = (0..3000).map(|version| package("old", version));
+    let new = (0..20_000)
+        .map(|i| Package { obsoletes: vec![relation("old")], ..package(&format!("new{i}"), 1) });
+    let refusal = refusal(old.chain(new));
+    assert!(refusal.contains("pairs of packages that exclude each other"), "{refusal}");
+}
+
+#[test]
+fn thousands_of_relations_with_thousands_of_providers_each_are_refused() {
+    let refusal = refusal((0..7_000).map(|i| Package {
+        provides: vec![relation(&format!("api = {i}"))],
+        requires: vec![dep(&format!("api >= {i}")).into()],
+        ..package(&format!("client{i}"), 1)
+    }));
+    assert!(refusal.contains("packages in lists of providers"), "{refusal}");
+}
+
+#[test]
+fn thousands_of_packages_with_the_same_large_rich_requirement_are_refused() {
+    let refusal = refusal((0..20_000).map(|i| {
+        Package {
+            provides: vec![relation(if i % 2 == 0 { "even" } else { "odd" })],
+            requires: vec![dep("(even if (first and second))").into()],
+            ..package(
+                match i {
+                    1 => "first".to_owned(),
+                    3 => "second".to_owned(),
+                    _ => format!("member{i}"),
+                }
+                .as_str(),
+                1,
+            )
+        }
+    }));
+    assert!(refusal.contains("packages in rich dependencies"), "{refusal}");
+}
+
+#[test]
+fn many_relations_on_a_name_with_many_provides_are_refused_even_if_nothing_fits() {
+    let refusal = refusal((0..20_000).map(|i| Package {
+        provides: vec![relation(&format!("api = {i}"))],
+        requires: vec![dep(&format!("api > 1:{i}")).into()],
+        ..package(&format!("client{i}"), 1)
+    }));
+    assert!(refusal.contains("67108864 provides to be compared"), "{refusal}");
+}
