@@ -229,3 +229,19 @@ async fn two_processes_that_fetch_the_same_do_not_hinder_each_other() {
     assert_eq!((a.unwrap(), b.unwrap()), (2, 2));
     assert_eq!(world.kept().len(), 1);
 }
+
+#[tokio::test]
+async fn a_repository_that_was_made_to_take_all_memory_is_refused_for_good() {
+    let world = World::new();
+    let packages: Vec<Package> = (0..6000)
+        .map(|version| Package {
+            nevra: Nevra::new("kernel", 0, version.to_string(), "1", "x86_64"),
+            ..Package::default()
+        })
+        .collect();
+    Repository::new(&packages).write(world.files.path()).unwrap();
+    let error = world.load(&world.repositories(), &[]).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Unusable { .. }), "{error}");
+    assert!(error.to_string().contains("pairs of packages that exclude each other"), "{error}");
+    assert!(!error.is_transient() && !error.is_gone());
+}

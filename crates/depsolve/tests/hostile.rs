@@ -7,10 +7,7 @@ use rpm::md::Package;
 use rpm::{Dep, Nevra, Relation};
 
 fn package(name: &str, version: usize) -> Package {
-    Package {
-        nevra: Nevra::new(name, 0, version.to_string(), "1", "x86_64"),
-        ..Package::default()
-    }
+    Package { nevra: Nevra::new(name, 0, version.to_string(), "1", "x86_64"), ..Package::default() }
 }
 
 fn dep(text: &str) -> Dep {
