@@ -118,12 +118,7 @@ async fn resolve_locked(
             resolving::resolve_all(ctx, Arc::clone(&universe), Arc::clone(&build_group), jobs);
         let chunk_size = ctx.config.dependency.persist_chunk_size.max(1);
         loop {
-            let mut chunk = Vec::with_capacity(chunk_size);
-            while chunk.len() < chunk_size
-                && let Some(result) = results.recv().await
-            {
-                chunk.push(result);
-            }
+            let chunk = results.chunk(chunk_size).await?;
             if chunk.is_empty() {
                 break;
             }

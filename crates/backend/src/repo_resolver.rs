@@ -206,15 +206,9 @@ async fn resolve_packages(
     let chunk_size = ctx.config.dependency.persist_chunk_size.max(1);
     let mut done = 0;
     loop {
-        let mut chunk = Vec::with_capacity(chunk_size);
-        if results.recv_many(&mut chunk, chunk_size).await == 0 {
+        let chunk = results.chunk(chunk_size).await?;
+        if chunk.is_empty() {
             break;
-        }
-        // What came by now may be little; a chunk is filled before the database is bothered.
-        while chunk.len() < chunk_size
-            && let Some(result) = results.recv().await
-        {
-            chunk.push(result);
         }
         lock.check().await?;
         done += run.store(chunk).await?;

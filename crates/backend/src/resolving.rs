@@ -20,6 +20,7 @@ use koschei_db::resolution::{self, Installed};
 use rayon::prelude::*;
 use rpm::{Dep, Nevra, Relation};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::context::{Context, origin};
@@ -138,17 +139,51 @@ pub(crate) struct Job<K> {
     pub(crate) requires: Vec<Dep>,
 }
 
-/// Resolves all jobs on as many threads as there are processors. Results come in any order; dropping the receiver ends
-/// the work.
+/// Results that come from another thread, in any order. Dropping them ends the work.
+#[derive(Debug)]
+pub(crate) struct Results<T> {
+    receiver: mpsc::Receiver<T>,
+    /// Who makes them, until it is known how that ended.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Results<T> {
+    /// Starts the work that makes the results.
+    fn of(work: impl FnOnce(mpsc::Sender<T>) + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel(RESULTS_WAITING);
+        Self { receiver, thread: Some(tokio::task::spawn_blocking(move || work(sender))) }
+    }
+
+    /// The next results, as many as `size` unless fewer are left; none when all were given.
+    ///
+    /// # Errors
+    /// When the work broke off, after everything that it made was given: the rest is missing, not absent.
+    pub(crate) async fn chunk(&mut self, size: usize) -> Result<Vec<T>> {
+        let mut chunk = Vec::with_capacity(size);
+        // What came by now may be little; a chunk is filled before the database is bothered.
+        while chunk.len() < size
+            && let Some(result) = self.receiver.recv().await
+        {
+            chunk.push(result);
+        }
+        if chunk.is_empty()
+            && let Some(thread) = self.thread.take()
+        {
+            thread.await.map_err(|error| Error::Thread(format!("resolving: {error}")))?;
+        }
+        Ok(chunk)
+    }
+}
+
+/// Resolves all jobs on as many threads as there are processors.
 pub(crate) fn resolve_all<K: Send + 'static>(
     ctx: &Context,
     universe: Arc<Universe>,
     build_group: Arc<Vec<String>>,
     jobs: Vec<Job<K>>,
-) -> mpsc::Receiver<(K, Resolution)> {
-    let (sender, receiver) = mpsc::channel(RESULTS_WAITING);
+) -> Results<(K, Resolution)> {
     let weak_deps = !ctx.config.dependency.ignore_weak_deps;
-    tokio::task::spawn_blocking(move || {
+    Results::of(move |sender| {
         let ended = AtomicBool::new(false);
         jobs.into_par_iter().for_each_init(
             || Solver::new(&universe),
@@ -166,8 +201,7 @@ pub(crate) fn resolve_all<K: Send + 'static>(
                 }
             },
         );
-    });
-    receiver
+    })
 }
 
 /// Resolves the build group alone; the problems, as people read them.
@@ -181,7 +215,7 @@ pub(crate) async fn resolve_build_group(
 ) -> Result<Vec<String>> {
     let job = Job { key: (), requires: Vec::new() };
     let mut results = resolve_all(ctx, Arc::clone(universe), Arc::clone(build_group), vec![job]);
-    match results.recv().await {
+    match results.chunk(1).await?.first() {
         Some(((), resolution)) => Ok(resolution.problems.iter().map(ToString::to_string).collect()),
         None => Err(Error::Thread("the resolution of the build group has no result".into())),
     }
@@ -305,4 +339,25 @@ pub(crate) async fn begin(ctx: &Context) -> Result<sqlx::Transaction<'static, sq
 /// Ends a transaction with all its effects.
 pub(crate) async fn commit(transaction: sqlx::Transaction<'static, sqlx::Postgres>) -> Result<()> {
     Ok(transaction.commit().await.map_err(koschei_db::Error::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_breaks_off_is_not_taken_for_work_that_is_done() {
+        let mut results = Results::of(|sender| {
+            sender.blocking_send(1).unwrap();
+            sender.blocking_send(2).unwrap();
+            panic!("a bug of the solver");
+        });
+        assert_eq!(results.chunk(10).await.unwrap(), [1, 2], "what was made counts");
+        let error = results.chunk(10).await.unwrap_err();
+        assert!(matches!(error, Error::Thread(_)) && error.is_transient(), "{error}");
+
+        let mut results = Results::of(|sender| sender.blocking_send(1).unwrap());
+        assert_eq!(results.chunk(10).await.unwrap(), [1]);
+        assert!(results.chunk(10).await.unwrap().is_empty());
+    }
 }
