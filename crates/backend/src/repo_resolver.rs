@@ -268,6 +268,7 @@ impl Run<'_> {
                 PackageResolution {
                     package_id: package.id,
                     last_build_id: package.last_build_id,
+                    previous_build_id: package.previous_build_id,
                     previously_resolved: package.resolved,
                     dependency_priority: priorities
                         .dependency(changes.iter().map(|change| change.distance)),
@@ -284,7 +285,10 @@ impl Run<'_> {
         let stored = resolution::store_packages(&mut transaction, self.repo_id, &results).await?;
         commit(transaction).await?;
         for name in &stored.dropped {
-            info!(package = name, "the result was dropped, because a new build appeared meanwhile");
+            info!(
+                package = name,
+                "the result was dropped, because a build appeared or became comparable meanwhile"
+            );
         }
         for StateChange { name, old, new, .. } in &stored.changes {
             debug!(package = name, repo = self.repo_id, "{old} -> {new}");

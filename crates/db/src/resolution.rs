@@ -241,6 +241,8 @@ pub struct PackageToResolve {
     pub version: String,
     /// Release of that build.
     pub release: String,
+    /// The build to compare with; a result counts only while it stays that one.
+    pub previous_build_id: Option<i32>,
     /// Install set to compare with, packed; `None` when there is none to compare with.
     pub previous: Option<Vec<u8>>,
 }
@@ -258,6 +260,9 @@ pub async fn packages_to_resolve(
     sqlx::query_as(
         "SELECT package.id, package.name, package.resolved, package.last_build_id,
                 complete.version, complete.release,
+                CASE WHEN last.state IN (3, 5) AND last.deps_resolved THEN last.id
+                     WHEN last.state IN (3, 5) AND NOT last.deps_resolved THEN earlier.id
+                END AS previous_build_id,
                 CASE WHEN last.state IN (3, 5) AND last.deps_resolved THEN last.dependency_keys
                      WHEN last.state IN (3, 5) AND NOT last.deps_resolved THEN earlier.dependency_keys
                 END AS previous
@@ -265,7 +270,7 @@ pub async fn packages_to_resolve(
            JOIN build AS complete ON complete.id = package.last_complete_build_id
            LEFT JOIN build AS last ON last.id = package.last_build_id
            LEFT JOIN LATERAL (
-                SELECT dependency_keys FROM build
+                SELECT id, dependency_keys FROM build
                  WHERE build.package_id = package.id AND build.started < last.started AND build.deps_resolved
                    AND NOT last.deps_resolved
                  ORDER BY build.started DESC, build.id DESC LIMIT 1) AS earlier ON true
@@ -289,6 +294,8 @@ pub struct PackageResolution {
     pub package_id: i32,
     /// Its last build when it was resolved.
     pub last_build_id: Option<i32>,
+    /// The build that it was compared with.
+    pub previous_build_id: Option<i32>,
     /// What was known when it was resolved.
     pub previously_resolved: Option<bool>,
     /// Why it cannot be installed; empty when it can.
@@ -304,8 +311,8 @@ pub struct PackageResolution {
 pub struct Stored {
     /// How many results were stored.
     pub stored: usize,
-    /// Names of packages whose result was dropped, because a build came in between or because they are not resolved
-    /// any more.
+    /// Names of packages whose result was dropped, because a build came in between or became comparable, or because
+    /// they are not resolved any more.
     pub dropped: Vec<String>,
     /// State changes that followed.
     pub changes: Vec<StateChange>,
@@ -319,12 +326,17 @@ pub async fn store_packages(
 ) -> Result<Stored> {
     let ids: Vec<i32> = results.iter().map(|result| result.package_id).collect();
     let locked = packages::lock(conn, &ids).await?;
+    let compared = builds_to_compare(conn, &ids).await?;
     let mut stored = Stored::default();
     let mut kept: Vec<&PackageResolution> = Vec::with_capacity(results.len());
     for result in results {
         // A package that is gone needs no word; it was deleted with its collection or by hand.
         let Some(package) = locked.get(result.package_id) else { continue };
-        if package.last_build_id == result.last_build_id && !package.skip_resolution {
+        let previous_build_id = compared.get(&result.package_id).copied();
+        if package.last_build_id == result.last_build_id
+            && previous_build_id == result.previous_build_id
+            && !package.skip_resolution
+        {
             kept.push(result);
         } else {
             stored.dropped.push(package.name.clone());
@@ -353,6 +365,32 @@ pub async fn store_packages(
     stored.changes = locked.announce(conn).await?;
     wake(conn, Sleeper::Scheduler).await?;
     Ok(stored)
+}
+
+/// The builds that packages are to be compared with, by package, as in [`packages_to_resolve`].
+///
+/// The packages are locked. Where the build-resolver stores at the same time, it either has committed, and is seen
+/// here, or it waits for the lock and then sees what is stored here.
+async fn builds_to_compare(
+    conn: &mut PgConnection,
+    package_ids: &[i32],
+) -> Result<HashMap<i32, i32>> {
+    let rows: Vec<(i32, i32)> = sqlx::query_as(
+        "SELECT package.id, previous.id
+           FROM package
+           JOIN build AS last ON last.id = package.last_build_id
+          CROSS JOIN LATERAL (
+                SELECT id FROM build
+                 WHERE build.package_id = package.id AND build.deps_resolved
+                   AND (build.id = last.id OR NOT last.deps_resolved AND build.started < last.started)
+                 ORDER BY build.started DESC, build.id DESC LIMIT 1) AS previous
+          WHERE package.id = ANY($1) AND last.state IN (3, 5)",
+    )
+    .bind(package_ids)
+    .fetch_all(conn)
+    .await
+    .map_err(Error::Statement)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Replaces the unapplied changes of packages.

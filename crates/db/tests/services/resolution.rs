@@ -89,6 +89,7 @@ fn result(
     PackageResolution {
         package_id: package.id,
         last_build_id: package.last_build_id,
+        previous_build_id: package.previous_build_id,
         previously_resolved: package.resolved,
         problems: problems.iter().map(|problem| (*problem).to_owned()).collect(),
         dependency_priority: changes.len() as i32,
@@ -157,6 +158,31 @@ async fn a_result_is_compared_with_the_last_build_that_could_be_resolved() {
     let package = to_resolve(&world, 100).await.remove(0);
     assert_eq!(package.previous, None, "the last build is running");
     assert_eq!((package.last_build_id, package.release.as_str()), (Some(running), "2"));
+}
+
+#[tokio::test]
+async fn a_result_is_dropped_when_there_is_another_build_to_compare_with() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    let older = world.build(package, 1, 3).await;
+    let resolve =
+        "UPDATE build SET deps_resolved = true, dependency_keys = '\\x01'::bytea WHERE id = $1";
+    world.execute(resolve, older).await;
+    let last = world.build(package, 2, 3).await;
+    // What the build-resolver stores between reading and storing.
+    for (meanwhile, compared_with) in
+        [("UPDATE build SET deps_resolved = false WHERE id = $1", None), (resolve, Some(older))]
+    {
+        let read = to_resolve(&world, 100).await.remove(0);
+        assert_eq!(read.previous_build_id, compared_with);
+        world.execute(meanwhile, last).await;
+        let stored = store(&world, 100, &[result(&read, &[], vec![])]).await;
+        assert_eq!((stored.stored, stored.dropped), (0, vec!["zlib".to_owned()]));
+    }
+    let again = to_resolve(&world, 100).await.remove(0);
+    assert_eq!(again.previous_build_id, Some(last));
+    assert_eq!(store(&world, 100, &[result(&again, &[], vec![])]).await.stored, 1);
+    assert!(to_resolve(&world, 100).await.is_empty());
 }
 
 const HISTORY: &str =
