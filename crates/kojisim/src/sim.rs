@@ -15,6 +15,9 @@ use crate::store::{Store, StoreError};
 use crate::weather::{Listener, Mishap, Weather};
 use crate::world::{Life, World, WorldError};
 
+/// How long a test waits for a task.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What happens in the world by itself.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Script {
@@ -432,10 +435,20 @@ impl Sim {
     }
 
     /// Waits until a task is CLOSED, CANCELED or FAILED; returns that state, or `None` if there is no such task.
+    ///
+    /// # Panics
+    /// When it is not over after two minutes: this is for tests, and a test fails rather than hang.
+    #[expect(clippy::panic, reason = "only tests wait, and a panic is how a test fails")]
     pub async fn wait_for_task(&self, task: i64) -> Option<i64> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             match self.task_state(task)? {
                 state @ (2 | 3 | 5) => return Some(state),
+                state if tokio::time::Instant::now() >= deadline => {
+                    panic!(
+                        "task {task} was to end, and is still in state {state} after {PATIENCE:?}"
+                    )
+                }
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }

@@ -83,7 +83,9 @@ async fn a_kill_at_any_point_loses_nothing_and_doubles_nothing() {
     world.calm().await;
     world.make_urgent(&["zlib", "xz", "bzip2", "grep"]).await;
     let mut polls = 1;
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
+        assert!(Instant::now() < deadline, "the steps never end, after {polls} polls");
         // Each time another process, which is killed a little later than the one before.
         let ctx = world.other(|config| {
             config.koji_config.max_builds = 3;
@@ -234,8 +236,8 @@ async fn a_service_is_woken_when_there_is_work() {
     let deadline = Instant::now() + LONG;
     while world.number("SELECT count(*) FROM build WHERE state = 2 AND repo_id IS NOT NULL").await
         == 0
-        && Instant::now() < deadline
     {
+        assert!(Instant::now() < deadline, "polling does not learn the repo of the build");
         world.execute("SELECT pg_notify('koschei_wake', 'polling')").await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

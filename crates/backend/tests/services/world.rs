@@ -1,7 +1,7 @@
 //! The world that most tests begin with: the simulated Koji with its distribution, a database, and a collection that
 //! follows the release in development.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koji::calls;
 use koji::types::Task;
@@ -190,12 +190,14 @@ impl World {
     /// Polls until the builders have taken all running builds, so that their parts name a repo.
     pub(crate) async fn until_repos_are_known(&self) {
         let waiting = "SELECT count(*) FROM build WHERE state = 2 AND repo_id IS NULL";
+        let deadline = Instant::now() + PATIENCE;
         while self.number(waiting).await > 0 {
+            assert!(Instant::now() < deadline, "no builder takes the running builds");
             clean(polling::builds_step(&self.ctx).await.unwrap());
         }
     }
 
-    /// Waits until all scratch builds in Koji are finished.
+    /// Waits until all scratch builds in Koji are finished; fails when one of them does not end.
     pub(crate) async fn builds_end(&self) {
         for task in self.scratch_tasks().await {
             self.sim.wait_for_task(task.id).await;
@@ -233,3 +235,6 @@ pub(crate) fn clean(outcome: Outcome) -> Outcome {
 
 /// A time within which everything here is over, on any machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// How long a test waits for builders.
+const PATIENCE: Duration = Duration::from_secs(120);
