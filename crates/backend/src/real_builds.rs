@@ -10,11 +10,12 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::Utc;
 use koji::calls::{self, ListTagged};
-use koji::types::{TaggedBuild, Task};
+use koji::types::{Nvra, TaggedBuild, Task};
 use koschei_core::tasks;
 use koschei_core::versions::{BuildVersion, compare};
 use koschei_db::builds::{self, LastBuild, RealBuild, TaggedVersion, Untagged};
 use koschei_db::entities::Collection;
+use koschei_db::scheduling;
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
@@ -66,6 +67,7 @@ pub async fn follow_tag(
     let registered = register(ctx, collection, &newer).await?.count;
     untag(ctx, collection, &older).await?;
     retag(ctx, collection, &versions).await?;
+    bring_back(ctx, collection, package, &listed).await?;
     Ok(registered)
 }
 
@@ -234,4 +236,44 @@ async fn retag(ctx: &Context, collection: &Collection, versions: &[TaggedVersion
         info!("builds of {} packages are tagged again", packages.len());
     }
     Ok(())
+}
+
+/// Brings back packages that the scheduler set aside for want of a source package, once Koji has what the scheduler
+/// asks for: the headers of the last complete build's, and a source package of the latest tagged build.
+async fn bring_back(
+    ctx: &Context,
+    collection: &Collection,
+    package: Option<&str>,
+    listed: &HashMap<&str, &TaggedBuild>,
+) -> Result<()> {
+    let mut conn = acquire(ctx).await?;
+    let without = scheduling::without_srpm(&mut conn, collection.id, package).await?;
+    drop(conn);
+    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let mut back = Vec::new();
+    for package in &without {
+        let Some(tagged) = listed.get(package.name.as_str()) else { continue };
+        let source = Nvra::source(&package.name, &package.version, &package.release);
+        let there = async {
+            Ok::<_, koji::Error>(
+                koji.call(calls::get_arch_headers(source)).await?.is_some()
+                    && !koji.call(calls::list_rpms(tagged.build_id, "src")).await?.is_empty(),
+            )
+        };
+        match there.await {
+            Ok(true) => {
+                info!(package = package.name, "Koji has a source package of it again");
+                back.push(package.package_id);
+            }
+            Ok(false) => {}
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => warn!(package = package.name, "its source cannot be asked for: {error}"),
+        }
+    }
+    if back.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = begin(ctx).await?;
+    scheduling::bring_back(&mut transaction, &back).await?;
+    commit(transaction).await
 }

@@ -181,3 +181,66 @@ pub async fn forget_without_srpm(
     locked.announce(conn).await?;
     Ok(())
 }
+
+/// A package that was set aside because Koji had no source package of it.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct WithoutSrpm {
+    /// The package.
+    pub package_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Version of the build that would be its last complete one.
+    pub version: String,
+    /// Release of that build.
+    pub release: String,
+}
+
+/// The packages of a collection that were set aside because Koji had no source package of them, and that have a build
+/// which they can come back with; restricted to one name if given.
+pub async fn without_srpm(
+    conn: &mut PgConnection,
+    collection_id: i32,
+    name: Option<&str>,
+) -> Result<Vec<WithoutSrpm>> {
+    sqlx::query_as(
+        "SELECT package.id AS package_id, package.name, newest.version, newest.release
+           FROM package
+          CROSS JOIN LATERAL (
+                SELECT version, release FROM build
+                 WHERE build.package_id = package.id AND NOT untagged AND state IN (3, 5)
+                 ORDER BY started DESC, id DESC LIMIT 1) AS newest
+          WHERE package.collection_id = $1 AND package.scheduler_skip_reason = $2
+            AND package.tracked AND NOT package.blocked AND ($3::text IS NULL OR package.name = $3)
+            AND newest.version IS NOT NULL AND newest.release IS NOT NULL
+          ORDER BY package.id",
+    )
+    .bind(collection_id)
+    .bind(SkipReason::NoSrpm.number())
+    .bind(name)
+    .fetch_all(conn)
+    .await
+    .map_err(Error::Statement)
+}
+
+/// Brings back packages whose source package Koji has again, with the builds that they had.
+pub async fn bring_back(conn: &mut PgConnection, package_ids: &[i32]) -> Result<()> {
+    builds::lock_builds_of(conn, package_ids).await?;
+    let locked = packages::lock(conn, package_ids).await?;
+    let back: Vec<i32> = sqlx::query_scalar(
+        "UPDATE package SET scheduler_skip_reason = NULL, scheduler_skip_basis = NULL
+          WHERE id = ANY($1) AND scheduler_skip_reason = $2 RETURNING id",
+    )
+    .bind(package_ids)
+    .bind(SkipReason::NoSrpm.number())
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(Error::Statement)?;
+    sqlx::query("SELECT update_last_build(id) FROM unnest($1::integer[]) AS back(id)")
+        .bind(&back)
+        .execute(&mut *conn)
+        .await
+        .map_err(Error::Statement)?;
+    packages::resolve_again(conn, &back).await?;
+    locked.announce(conn).await?;
+    Ok(())
+}

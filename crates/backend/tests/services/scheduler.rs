@@ -177,20 +177,39 @@ async fn a_package_without_source_is_set_aside_until_it_has_a_new_build() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_package_that_is_tagged_nowhere_is_set_aside() {
+async fn a_package_that_is_tagged_nowhere_is_set_aside_until_it_is_tagged_again() {
     let world = World::settled().await;
-    let nvrs = world.texts("SELECT name || '-' || version || '-' || release FROM build JOIN package ON package.id = package_id WHERE name = 'zlib'").await;
-    for nvr in &nvrs {
-        world.sim.set_tagged(nvr, TAG, false);
+    world.sim.hold_builds(true);
+    let what =
+        calls::ListTagged { inherit: true, package: Some("zlib"), ..calls::ListTagged::default() };
+    let mut untagged = Vec::new();
+    loop {
+        let tagged = world.ctx.primary.call(calls::list_tagged(TAG, what.clone())).await.unwrap();
+        let Some(build) = tagged.into_iter().next() else { break };
+        let tag = build.tag_name.clone();
+        assert!(!untagged.contains(&(build.nvr.clone(), tag.clone())), "{build:?}");
+        world.sim.set_tagged(&build.nvr, &tag, false);
+        untagged.push((build.nvr, tag));
     }
+    assert!(!untagged.is_empty());
     world.calm().await;
     world.make_urgent(&["zlib"]).await;
-    let before = world.scratch_tasks().await.len();
-    clean(scheduler::step(&world.ctx).await.unwrap());
     let reason =
         "SELECT coalesce(scheduler_skip_reason, 0)::bigint FROM package WHERE name = 'zlib'";
-    let older_is_tagged = world.scratch_tasks().await.len() > before;
-    assert!(older_is_tagged || world.number(reason).await == 1);
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0);
+    assert_eq!(world.number(reason).await, 1);
+    assert_eq!(world.state("zlib").await, "unknown");
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(world.number(reason).await, 1, "it is still tagged nowhere");
+    for (nvr, tag) in untagged.iter().rev() {
+        world.sim.set_tagged(nvr, tag, true);
+    }
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(world.number(reason).await, 0);
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(world.state("zlib").await, "ok");
+    world.make_urgent(&["zlib"]).await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
