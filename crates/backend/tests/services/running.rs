@@ -69,6 +69,7 @@ async fn what_koji_does_not_tell_at_the_moment_is_no_verdict() {
     let world = World::settled().await;
     world.sim.hold_builds(true);
     let task = world.submit(&["zlib"]).await[0];
+    world.until_repos_are_known().await;
     world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
     world.sim.hold_builds(false);
     world.sim.wait_for_task(task).await;
