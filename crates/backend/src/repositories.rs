@@ -19,7 +19,7 @@ use koschei_core::config::Config;
 use rpm::md::{self, repomd::Repomd};
 use tracing::{debug, info};
 
-use self::download::Downloader;
+pub use self::download::Downloader;
 use crate::error::{Error, Result};
 
 /// How many universes stay in memory: those of the collections that are worked on at the same time. Others come back

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use rpm::md::{self, is_primary_path};
-use rpm::{Constraint, Dep, Op, Relation, rpmvercmp};
+use rpm::{Constraint, Dep, Nevra, Op, Relation, rpmvercmp};
 
 use crate::arch::ArchPolicy;
 use crate::arrays::{FastMap, RowSet, Rows};
@@ -160,10 +160,32 @@ impl Loader {
         }
     }
 
+    /// Another file name that requests will ask for, when it becomes known only after primary.xml was read.
+    pub fn want(&mut self, path: &str) {
+        if path.starts_with('/') {
+            let path = self.universe.offers.strings.intern(path);
+            self.wanted.push(path);
+        }
+    }
+
     /// Adds the packages of primary.xml (plain or compressed).
     pub fn primary(&mut self, reader: impl Read) -> Result<(), md::Error> {
+        self.primary_filtered(reader, |_, _| true)
+    }
+
+    /// Adds those packages of primary.xml that `keep` wants, told by their name and the file name of the source
+    /// package they were built from. It is called for each package in the order of the file.
+    pub fn primary_filtered(
+        &mut self,
+        reader: impl Read,
+        mut keep: impl FnMut(&Nevra, Option<&str>) -> bool,
+    ) -> Result<(), md::Error> {
         for package in md::primary::Reader::new(reader)? {
-            self.add(package?);
+            let package = package?;
+            if !keep(&package.nevra, package.source_rpm.as_deref()) {
+                continue;
+            }
+            self.add(package);
             let text = self.universe.offers.strings.text.len() + self.file_text.len();
             if text > MAX_TEXT {
                 return Err(md::Error::Malformed {

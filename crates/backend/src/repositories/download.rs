@@ -18,18 +18,23 @@ const INDEX_LIMIT: u64 = 16 << 20;
 const FILE_LIMIT: u64 = 2 << 30;
 
 /// Fetches files, until its caller has gone.
-pub(super) struct Downloader {
+#[derive(Debug, Clone)]
+pub struct Downloader {
     canceled: Arc<AtomicBool>,
 }
 
 impl Downloader {
-    pub(super) fn new(canceled: Arc<AtomicBool>) -> Self {
+    /// Transfers are given up when `canceled` becomes true.
+    pub fn new(canceled: Arc<AtomicBool>) -> Self {
         Self { canceled }
     }
 
     /// Fetches a file and verifies it against what the index says about it. Without an entry of the index it is the
     /// index itself, which nothing vouches for.
-    pub(super) fn fetch(
+    ///
+    /// # Errors
+    /// [`RepositoryError`]; [`RepositoryError::Gone`] when there is no such file.
+    pub fn fetch(
         &self,
         url: &str,
         to: &Path,
