@@ -40,7 +40,23 @@ impl Downloader {
         to: &Path,
         expected: Option<&MetadataFile>,
     ) -> Result<(), RepositoryError> {
-        let cache = |source| RepositoryError::Cache { path: to.to_owned(), source };
+        let file = File::create(to)
+            .map_err(|source| RepositoryError::Cache { path: to.to_owned(), source })?;
+        self.fetch_into(url, file, to, expected)
+    }
+
+    /// The same into a file that is open and empty; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub fn fetch_into(
+        &self,
+        url: &str,
+        file: File,
+        name: &Path,
+        expected: Option<&MetadataFile>,
+    ) -> Result<(), RepositoryError> {
+        let cache = |source| RepositoryError::Cache { path: name.to_owned(), source };
         let unreachable =
             |reason: String| RepositoryError::Unreachable { url: url.to_owned(), reason };
         let damaged = |reason: String| RepositoryError::Damaged { url: url.to_owned(), reason };
@@ -53,7 +69,7 @@ impl Downloader {
         };
         let size = expected.and_then(|file| file.size);
         let sink = Sink {
-            file: File::create(to).map_err(cache)?,
+            file,
             hasher,
             written: 0,
             limit: match (expected, size) {
