@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use rpm::md::{self, is_primary_path};
-use rpm::{Constraint, Dep, Nevra, Op, Relation, rpmvercmp};
+use rpm::{Constraint, Dep, Nevra, Op, Relation};
 
+use crate::PackageId;
 use crate::arch::ArchPolicy;
 use crate::arrays::{FastMap, RowSet, Rows};
 use crate::offers::{EvrWords, NONE, Offers, pack_range, unpack_op};
@@ -475,15 +476,7 @@ impl Loader {
 
     fn compare_evr(&self, a: u32, b: u32) -> Ordering {
         let universe = &self.universe;
-        let (a, b) = (a as usize, b as usize);
-        let strings = &universe.offers.strings;
-        let compare = |a: u32, b: u32| {
-            if a == b { Ordering::Equal } else { rpmvercmp(strings.get(a), strings.get(b)) }
-        };
-        universe.epochs[a]
-            .cmp(&universe.epochs[b])
-            .then_with(|| compare(universe.versions[a], universe.versions[b]))
-            .then_with(|| compare(universe.releases[a], universe.releases[b]))
+        universe.package(PackageId(a)).evr.cmp(&universe.package(PackageId(b)).evr)
     }
 
     /// Orders names by bytes and packages of one name by version.

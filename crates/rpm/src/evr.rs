@@ -55,9 +55,9 @@ impl Ord for EvrRef<'_> {
         self.epoch
             .cmp(&other.epoch)
             .then_with(|| rpmvercmp(self.version, other.version))
-            .then_with(|| rpmvercmp(self.release, other.release))
-            // A release that says nothing but separators is still more than none.
+            // Any release is more than none, even one that says nothing but separators or begins with a tilde.
             .then_with(|| other.release.is_empty().cmp(&self.release.is_empty()))
+            .then_with(|| rpmvercmp(self.release, other.release))
     }
 }
 

@@ -128,6 +128,8 @@ fn the_epoch_counts_most_and_the_release_least() {
         let (newer, older): (Evr, Evr) = (pair[0].parse().unwrap(), pair[1].parse().unwrap());
         assert!(newer > older, "{newer} > {older}");
     }
+    let (none, any): (Evr, Evr) = ("1.0".parse().unwrap(), "1.0-~rc1".parse().unwrap());
+    assert!(none < any, "any release is more than none");
     assert_eq!("0:1.0-1".parse::<Evr>().unwrap().to_string(), "1.0-1");
     assert_eq!("2:1.0-1".parse::<Evr>().unwrap().to_string(), "2:1.0-1");
     assert_eq!("1.0-1".parse::<Evr>().unwrap(), "1.00-01".parse::<Evr>().unwrap());
