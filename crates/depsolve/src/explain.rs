@@ -8,10 +8,10 @@
 
 use std::collections::HashSet;
 
-use rpm::Dep;
+use rpm::{Dep, Nevra};
 
 use crate::offers::NONE;
-use crate::problem::{Problem, Reason};
+use crate::problem::{Conflict, Extent, Link, Problem, Statement};
 use crate::rich::{self, Literal, Normal, package_of, positive};
 use crate::solver::{Clause, JobSource, Request, Solver};
 use crate::universe::{INFERIOR, NEVER, Universe};
@@ -19,9 +19,9 @@ use crate::{PackageId, PackageRef};
 
 impl Solver<'_> {
     pub(crate) fn explain(&self, request: &Request<'_>) -> Problem {
-        let Some(conflict) = self.conflict else {
-            return Problem::Conflict { chain: self.gave_up.iter().cloned().collect() };
-        };
+        if let Some(gave_up) = self.gave_up {
+            return Problem::GaveUp(gave_up);
+        }
         let mut explanation = Explanation {
             solver: self,
             seen: HashSet::new(),
@@ -30,7 +30,9 @@ impl Solver<'_> {
             requests: Vec::new(),
             never: Vec::new(),
         };
-        explanation.add(conflict);
+        if let Some(conflict) = self.conflict {
+            explanation.add(conflict);
+        }
         for (literal, why) in self.trail.iter().zip(&self.why).rev() {
             if explanation.seen.contains(&package_of(*literal))
                 && let Some(why) = why
@@ -47,7 +49,7 @@ struct Explanation<'a> {
     /// Packages whose decision needs a reason.
     seen: HashSet<u32>,
     told: HashSet<ClauseKey>,
-    chain: Vec<Link>,
+    chain: Vec<Told>,
     requests: Vec<JobSource>,
     /// Packages that take part and can never be installed.
     never: Vec<u32>,
@@ -58,8 +60,8 @@ const MAX_LINKS: usize = 200;
 
 type ClauseKey = (u8, u32, u32);
 
-enum Link {
-    Reasons(Vec<Reason>),
+enum Told {
+    Reasons(Vec<Statement>),
     Requests,
 }
 
@@ -102,12 +104,12 @@ impl Explanation<'_> {
         });
         match clause {
             Clause::Dynamic(job) => {
-                if !self.chain.iter().any(|link| matches!(link, Link::Requests)) {
-                    self.chain.push(Link::Requests);
+                if !self.chain.iter().any(|link| matches!(link, Told::Requests)) {
+                    self.chain.push(Told::Requests);
                 }
                 self.requests.push(solver.sources[job as usize]);
             }
-            Clause::Pair(a, b) => self.chain.push(Link::Reasons(pair(solver.universe, a, b))),
+            Clause::Pair(a, b) => self.chain.push(Told::Reasons(pair(solver.universe, a, b))),
             Clause::Single { package, only } => self.add_requirement(package, &[only]),
             Clause::List { package, list } => {
                 self.add_requirement(package, solver.universe.clause_lists.row(list));
@@ -115,14 +117,14 @@ impl Explanation<'_> {
             Clause::General(id) => {
                 let literals: Vec<Literal> =
                     solver.universe.general.row(id).iter().map(|l| *l as Literal).collect();
-                self.chain.push(Link::Reasons(vec![general(solver.universe, &literals)]));
+                self.chain.push(Told::Reasons(vec![general(solver.universe, &literals)]));
             }
         }
     }
 
     fn add_requirement(&mut self, package: u32, members: &[u32]) {
         let universe = self.solver.universe;
-        self.chain.push(Link::Reasons(vec![requirement(universe, package, members)]));
+        self.chain.push(Told::Reasons(vec![requirement(universe, package, members)]));
         // Providers that were left out of the list because they can never be installed take part, too.
         self.never.extend(never_providers(universe, package, members));
     }
@@ -145,29 +147,35 @@ impl Explanation<'_> {
         let mut chain = Vec::new();
         for link in self.chain {
             match link {
-                Link::Reasons(reasons) => chain.extend(reasons),
-                Link::Requests => {
-                    chain.push(Reason::ConflictingRequests {
-                        requests: std::mem::take(&mut requests),
-                    });
+                Told::Reasons(reasons) => chain.extend(reasons),
+                Told::Requests => {
+                    chain.extend(
+                        std::mem::take(&mut requests)
+                            .into_iter()
+                            .map(|relation| Statement::Requested { relation, missing: false }),
+                    );
                 }
             }
         }
         chain.extend(never_reasons(universe, &self.never));
-        let mut unique: Vec<Reason> = Vec::new();
+        let mut unique: Vec<Statement> = Vec::new();
         for reason in chain {
             if !unique.contains(&reason) {
                 unique.push(reason);
             }
         }
-        Problem::Conflict { chain: unique }
+        let chain = unique
+            .into_iter()
+            .map(|says| Link { says, also: Vec::new(), beside: Vec::new(), candidates: Vec::new() })
+            .collect();
+        Problem::Conflict(Conflict { chain, extent: Extent::Minimal })
     }
 }
 
 /// A package in dnf's notation: `name-[epoch:]version-release.arch`.
-fn name(universe: &Universe, package: u32) -> String {
+fn name(universe: &Universe, package: u32) -> Nevra {
     let PackageRef { name, evr, arch } = universe.package(PackageId(package));
-    format!("{name}-{evr}.{arch}")
+    Nevra::new(name, evr.epoch, evr.version, evr.release, arch)
 }
 
 fn dep_text(universe: &Universe, dep: u32) -> String {
@@ -175,16 +183,16 @@ fn dep_text(universe: &Universe, dep: u32) -> String {
 }
 
 /// Every reason why two packages exclude each other.
-fn pair(universe: &Universe, a: u32, b: u32) -> Vec<Reason> {
+fn pair(universe: &Universe, a: u32, b: u32) -> Vec<Statement> {
     let mut reasons = Vec::new();
     for (from, to) in [(a, b), (b, a)] {
         for dep in universe.conflict_deps.row(from) {
             let list = universe.dep_lists[*dep as usize];
             if list != NONE && universe.lists.row(list).binary_search(&to).is_ok() {
-                reasons.push(Reason::Conflicts {
+                reasons.push(Statement::Conflicts {
                     package: name(universe, from),
                     relation: dep_text(universe, *dep),
-                    provided_by: Some(name(universe, to)),
+                    with: Some(name(universe, to)),
                 });
             }
         }
@@ -192,17 +200,17 @@ fn pair(universe: &Universe, a: u32, b: u32) -> Vec<Reason> {
             for dep in universe.obsolete_deps.row(from) {
                 let list = universe.dep_lists[*dep as usize];
                 if list != NONE && universe.lists.row(list).binary_search(&to).is_ok() {
-                    reasons.push(Reason::Obsoletes {
+                    reasons.push(Statement::Obsoletes {
                         package: name(universe, from),
                         relation: dep_text(universe, *dep),
-                        provided_by: name(universe, to),
+                        obsoleted: name(universe, to),
                     });
                 }
             }
         }
     }
     if universe.names[a as usize] == universe.names[b as usize] {
-        reasons.push(Reason::SameName { package: name(universe, a), other: name(universe, b) });
+        reasons.push(Statement::SameName { package: name(universe, a), other: name(universe, b) });
     }
     if reasons.is_empty() {
         // A rich requirement of the one that forbids the other.
@@ -212,11 +220,15 @@ fn pair(universe: &Universe, a: u32, b: u32) -> Vec<Reason> {
 }
 
 /// The requirement of a package that a list of candidates comes from.
-fn requirement(universe: &Universe, package: u32, members: &[u32]) -> Reason {
+fn requirement(universe: &Universe, package: u32, members: &[u32]) -> Statement {
     let needed_by = name(universe, package);
     match required_dep(universe, package, members) {
-        Some(dep) => Reason::NoneInstallable { relation: dep_text(universe, dep), needed_by },
-        None if universe.has(package, INFERIOR) => Reason::InferiorArch { package: needed_by },
+        Some(dep) => Statement::Requires {
+            package: needed_by,
+            relation: dep_text(universe, dep),
+            missing: false,
+        },
+        None if universe.has(package, INFERIOR) => Statement::InferiorArch { package: needed_by },
         None => {
             let mut literals: Vec<Literal> = members.iter().map(|p| positive(*p)).collect();
             literals.insert(0, -positive(package));
@@ -257,7 +269,7 @@ fn is_complex(universe: &Universe, dep: u32) -> bool {
 }
 
 /// Which rich requirement or conflict a clause comes from.
-fn general(universe: &Universe, literals: &[Literal]) -> Reason {
+fn general(universe: &Universe, literals: &[Literal]) -> Statement {
     let mut wanted = literals.to_vec();
     wanted.sort_unstable();
     let owners = literals.iter().filter(|l| **l < 0).map(|l| package_of(*l));
@@ -277,9 +289,10 @@ fn general(universe: &Universe, literals: &[Literal]) -> Reason {
             if let Some(rich) = parsed(universe, *dep)
                 && same(rich::clauses(&universe.offers, &rich))
             {
-                return Reason::NoneInstallable {
+                return Statement::Requires {
                     relation: dep_text(universe, *dep),
-                    needed_by: name(universe, owner),
+                    package: name(universe, owner),
+                    missing: false,
                 };
             }
         }
@@ -288,22 +301,22 @@ fn general(universe: &Universe, literals: &[Literal]) -> Reason {
                 && same(rich::inverted_clauses(&universe.offers, &rich))
             {
                 let other = owners.clone().find(|other| *other != owner);
-                return Reason::Conflicts {
+                return Statement::Conflicts {
                     package: name(universe, owner),
                     relation: dep_text(universe, *dep),
-                    provided_by: other.map(|other| name(universe, other)),
+                    with: other.map(|other| name(universe, other)),
                 };
             }
         }
     }
-    Reason::NotInstallable {
-        package: literals.first().map_or_else(String::new, |l| name(universe, package_of(*l))),
+    Statement::InferiorArch {
+        package: literals.first().map_or_else(Nevra::default, |l| name(universe, package_of(*l))),
     }
 }
 
 /// Why packages can never be installed: for each the first of its requirements that can never be met, and the same for
 /// that requirement's providers, down to something that nothing provides.
-fn never_reasons(universe: &Universe, packages: &[u32]) -> Vec<Reason> {
+fn never_reasons(universe: &Universe, packages: &[u32]) -> Vec<Statement> {
     // Everything that may take part, nearest first.
     let mut all: Vec<u32> = Vec::new();
     let mut known: HashSet<u32> = HashSet::new();
@@ -361,16 +374,24 @@ fn never_reasons(universe: &Universe, packages: &[u32]) -> Vec<Reason> {
                 let relation = dep_text(universe, dep);
                 let providers = hopeless(universe, package, dep).unwrap_or_default();
                 if providers.is_empty() {
-                    reasons.push(Reason::NothingProvides { relation, needed_by: Some(needed_by) });
+                    reasons.push(Statement::Requires {
+                        relation,
+                        package: needed_by,
+                        missing: true,
+                    });
                 } else {
-                    reasons.push(Reason::NoneInstallable { relation, needed_by });
+                    reasons.push(Statement::Requires {
+                        relation,
+                        package: needed_by,
+                        missing: false,
+                    });
                     queue.extend(providers);
                 }
             }
             None if universe.has(package, INFERIOR) => {
-                reasons.push(Reason::InferiorArch { package: needed_by });
+                reasons.push(Statement::InferiorArch { package: needed_by });
             }
-            None => reasons.push(Reason::NotInstallable { package: needed_by }),
+            None => reasons.push(Statement::InferiorArch { package: needed_by }),
         }
     }
     reasons

@@ -105,7 +105,7 @@
 //! | `policy` | which of several candidates |
 //! | `weak` | weak dependencies |
 //! | `learn` | dead ends |
-//! | `explain`, `problem` | why there is no answer |
+//! | `explain`, `problem`, `cause` | why there is no answer |
 //! | `distance` | how far each package is from what was asked for |
 //!
 //! `tests/tour.rs` shows what each kind of relation means; `tests/golden.rs` compares with libsolv's answers for
@@ -121,6 +121,7 @@
 mod arch;
 mod arrays;
 mod cache;
+mod cause;
 mod distance;
 mod explain;
 mod learn;
@@ -135,7 +136,8 @@ mod universe;
 mod weak;
 
 pub use cache::CacheError;
+pub use cause::{Cause, Group, group_by_cause};
 pub use loader::{LoadError, Loader};
-pub use problem::{Problem, Reason};
+pub use problem::{Candidate, Conflict, Extent, GaveUp, Link, Problem, Statement};
 pub use solver::{Install, Limits, Request, Resolution, Solver};
 pub use universe::{PackageId, PackageRef, Universe};

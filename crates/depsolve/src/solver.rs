@@ -12,7 +12,7 @@ use crate::offers::{MetBy, NONE};
 use crate::policy::Mode;
 use crate::rich::{self, Literal, Normal, package_of, positive};
 use crate::universe::{ENHANCES, NEVER, SUPPLEMENTS};
-use crate::{PackageId, Problem, Reason, Universe};
+use crate::{GaveUp, PackageId, Problem, Universe};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -154,7 +154,7 @@ pub struct Solver<'u> {
     pub(crate) conflict: Option<Clause>,
     limits: Limits,
     /// Why the search was given up.
-    pub(crate) gave_up: Option<Reason>,
+    pub(crate) gave_up: Option<GaveUp>,
 
     // Scratch.
     pub(crate) candidates: Vec<u32>,
@@ -394,7 +394,7 @@ impl<'u> Solver<'u> {
             }
             let Some((branch, candidate)) = self.find_improvement() else { return true };
             if improvements == self.limits.improvements {
-                self.gave_up = Some(Reason::NotSettled { improvements });
+                self.gave_up = Some(GaveUp::Improvements { improvements });
                 return false;
             }
             improvements += 1;
@@ -695,7 +695,7 @@ impl<'u> Solver<'u> {
                 return UNSOLVABLE;
             }
             if self.learnt >= self.limits.conflicts {
-                self.gave_up = Some(Reason::TooHard { conflicts: self.learnt });
+                self.gave_up = Some(GaveUp::Contradictions { contradictions: self.learnt });
                 return UNSOLVABLE;
             }
             level = self.learn(level, conflict);
