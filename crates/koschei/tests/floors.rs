@@ -14,6 +14,7 @@ const FLOORS: &[&str] = &[
     "koji",
     "koschei-core",
     "depsolve",
+    "repocache",
     "koschei-db",
     "kojisim",
     "koschei-backend",
@@ -22,7 +23,7 @@ const FLOORS: &[&str] = &[
 ];
 
 /// Useful to people who never heard of Koschei.
-const INDEPENDENT: &[&str] = &["rpm", "depsolve", "koji", "kojisim"];
+const INDEPENDENT: &[&str] = &["rpm", "depsolve", "repocache", "koji", "kojisim"];
 
 /// Pure: no clock, no network, no disk of their own, nothing asynchronous.
 const PURE: &[&str] = &["rpm", "koschei-core", "depsolve"];

@@ -83,6 +83,16 @@ impl Hasher {
         }))
     }
 
+    /// A new one of the same kind.
+    pub fn anew(&self) -> Self {
+        Hasher(match &self.0 {
+            Kind::Sha224(_) => Kind::Sha224(Sha224::new()),
+            Kind::Sha256(_) => Kind::Sha256(Sha256::new()),
+            Kind::Sha384(_) => Kind::Sha384(Sha384::new()),
+            Kind::Sha512(_) => Kind::Sha512(Sha512::new()),
+        })
+    }
+
     /// A new sha256.
     pub fn sha256() -> Self {
         Hasher(Kind::Sha256(Sha256::new()))
