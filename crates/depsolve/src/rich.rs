@@ -53,6 +53,27 @@ pub(crate) fn inverted_clauses(offers: &Offers, dep: &Dep) -> Normal {
     invert(Normalizer { offers }.dep(dep, true))
 }
 
+/// The clause that one block of a package's rich requirement, or of the opposite of its rich conflict, comes to; `None` if
+/// it always holds.
+pub(crate) fn clause_of_package(
+    package: u32,
+    mut block: Vec<Literal>,
+    is_conflict: bool,
+) -> Option<Vec<Literal>> {
+    let own = positive(package);
+    if block.binary_search(&own).is_ok() {
+        return None;
+    }
+    if block == [-own] {
+        // It forbids itself. A conflict of a package with itself is none.
+        return (!is_conflict).then_some(block);
+    }
+    if let Err(place) = block.binary_search(&-own) {
+        block.insert(place, -own);
+    }
+    Some(block)
+}
+
 /// The packages that may be installed for the sake of a weak dependency.
 pub(crate) fn positive_packages(offers: &Offers, dep: &Dep, negated: bool, into: &mut Vec<u32>) {
     match dep {

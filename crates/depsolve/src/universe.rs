@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io::Read;
+use std::sync::OnceLock;
 
 use rpm::{Dep, EvrRef, md};
 
-use crate::arch::Score;
+use crate::arch::{NOARCH, Score};
 use crate::arrays::Rows;
+use crate::explain::NeverReasons;
 use crate::loader::{LoadError, Loader};
 use crate::offers::Offers;
 
@@ -116,6 +118,8 @@ pub struct Universe {
     pub(crate) reach: Rows,
     /// Package to its versioned provides, (name, version and operator) as two words, for ordering candidates.
     pub(crate) versioned_provides: Rows,
+
+    never_reasons: OnceLock<NeverReasons>,
 }
 
 /// Marks a recommendation that is rich.
@@ -199,6 +203,39 @@ impl Universe {
     /// The packages that may be installed to meet a dependency, in the order of the repository.
     pub fn providers(&self, dep: &Dep) -> Vec<PackageId> {
         self.offers.potential(dep).0.into_iter().map(PackageId).collect()
+    }
+
+    /// All packages of the name of one, that one included.
+    pub(crate) fn same_name(&self, package: u32) -> impl Iterator<Item = u32> + '_ {
+        let name = self.names[package as usize];
+        // A package provides its own name.
+        let providers = self.offers.provides.row(name).iter().copied();
+        let mut before = None;
+        providers.filter(move |other| {
+            self.names[*other as usize] == name && before.replace(*other) != Some(*other)
+        })
+    }
+
+    /// Of the packages of its name, those beside which a package of an inferior architecture may be installed: of
+    /// identical EVR, and of the best architecture or `noarch`.
+    pub(crate) fn better_halves(&self, package: u32, same_name: &[u32]) -> Vec<u32> {
+        let score = |package: u32| self.arch_score[package as usize];
+        let best = same_name.iter().map(|p| score(*p)).filter(|score| *score != NOARCH).min();
+        let is_better = |other: &u32| {
+            let (a, b) = (package as usize, *other as usize);
+            a != b
+                && self.arch[a] != self.arch[b]
+                && self.epochs[a] == self.epochs[b]
+                && self.versions[a] == self.versions[b]
+                && self.releases[a] == self.releases[b]
+                && (score(*other) == NOARCH || Some(score(*other)) == best)
+        };
+        same_name.iter().copied().filter(is_better).collect()
+    }
+
+    /// Why packages can never be installed; found out when somebody asks for the first time.
+    pub(crate) fn never_reasons(&self) -> &NeverReasons {
+        self.never_reasons.get_or_init(|| NeverReasons::new(self))
     }
 
     pub(crate) fn has(&self, package: u32, flag: u8) -> bool {

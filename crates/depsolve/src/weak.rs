@@ -138,14 +138,9 @@ impl Solver<'_> {
 
     /// Whether the same package is installed for another architecture.
     fn other_arch_installed(&self, package: u32) -> bool {
-        let universe = self.universe;
-        let name = universe.names[package as usize];
-        let offers = &universe.offers.provides;
-        offers.row(name).iter().any(|other| {
-            let i = *other as usize;
-            self.decision[i] > 0
-                && universe.names[i] == name
-                && universe.arch[i] != universe.arch[package as usize]
+        let arch = &self.universe.arch;
+        self.universe.same_name(package).any(|other| {
+            self.decision[other as usize] > 0 && arch[other as usize] != arch[package as usize]
         })
     }
 

@@ -224,17 +224,7 @@ impl Loader {
             let best: Option<Score> = same.iter().map(|p| score(*p)).filter(|s| *s != NOARCH).min();
             let Some(best) = best else { continue };
             for package in same.iter().filter(|p| score(**p) != NOARCH && score(**p) != best) {
-                let identical = |other: &u32| {
-                    let (a, b) = (*package as usize, *other as usize);
-                    let universe = &self.universe;
-                    a != b
-                        && universe.arch[a] != universe.arch[b]
-                        && universe.epochs[a] == universe.epochs[b]
-                        && universe.versions[a] == universe.versions[b]
-                        && universe.releases[a] == universe.releases[b]
-                        && (score(*other) == NOARCH || score(*other) == best)
-                };
-                let better: Vec<u32> = same.iter().copied().filter(identical).collect();
+                let better = self.universe.better_halves(*package, same);
                 // One that is noarch cannot stand beside it.
                 if better.iter().all(|other| score(*other) == NOARCH) {
                     self.universe.orphans.push(*package);
@@ -591,7 +581,7 @@ fn check_general(
 #[allow(clippy::too_many_arguments)]
 fn add_block(
     package: u32,
-    mut block: Vec<Literal>,
+    block: Vec<Literal>,
     is_conflict: bool,
     lists: &mut RowSet,
     required: &mut Vec<(u32, u32)>,
@@ -599,23 +589,8 @@ fn add_block(
     excluded: &mut Vec<(u32, u32)>,
     never: &mut [bool],
 ) {
-    let own = positive(package);
-    if block.binary_search(&own).is_ok() {
-        return;
-    }
-    if let [only] = block.as_slice()
-        && *only == -own
-    {
-        // It forbids itself. A conflict of a package with itself is none.
-        if !is_conflict {
-            never[package as usize] = true;
-        }
-        return;
-    }
-    if let Err(place) = block.binary_search(&-own) {
-        block.insert(place, -own);
-    }
-    match block.as_slice() {
+    let Some(clause) = rich::clause_of_package(package, block, is_conflict) else { return };
+    match clause.as_slice() {
         [] => {}
         [only] => never[package_of(*only) as usize] = true,
         [a, b] if *b < 0 => excluded.push((package_of(*a), package_of(*b))),
@@ -623,7 +598,7 @@ fn add_block(
             let members: Vec<u32> = rest.iter().map(|literal| package_of(*literal)).collect();
             required.push((package, lists.intern(&members)));
         }
-        _ => general.push(block),
+        _ => general.push(clause),
     }
 }
 
