@@ -83,7 +83,8 @@ pub fn arch_tasks(children: &[Task], now: DateTime<Utc>) -> Vec<ArchTask> {
     tasks
 }
 
-/// The architecture that a buildArch task builds for: its label, or that of the task itself.
+/// The architecture that a part of a build runs for: that of the task, which is canonical or `noarch`; the label where a
+/// hub tells none.
 fn arch_of(task: &Task) -> String {
     task.arch.clone().or_else(|| task.label.clone()).unwrap_or_default()
 }

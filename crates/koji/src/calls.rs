@@ -361,9 +361,10 @@ pub fn create_external_repo(name: &str, url: &str) -> Call<ExternalRepo> {
     change(Access::Once, "createExternalRepo", vec![name.into(), url.into()])
 }
 
-/// Gives a tag an external repository at this place among others; the lowest comes first.
+/// Gives a tag an external repository at this place among others; the lowest comes first. One that the tag has already is
+/// a GenericError.
 pub fn add_external_repo_to_tag(tag: &str, name: &str, priority: i64) -> Call<()> {
-    change(Access::Session, "addExternalRepoToTag", vec![tag.into(), name.into(), priority.into()])
+    change(Access::Once, "addExternalRepoToTag", vec![tag.into(), name.into(), priority.into()])
 }
 
 /// Asks for a new repo of a tag; the result is the task.

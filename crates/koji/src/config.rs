@@ -44,32 +44,16 @@ pub enum Login {
         /// PEM file with the certificate and its key.
         cert: PathBuf,
     },
-    /// By GSSAPI (Kerberos).
+    /// By GSSAPI (Kerberos). What is not said is as the Kerberos library has it by default.
     Gssapi {
-        /// The principal; none takes that of the credentials found.
+        /// The principal; none takes the first of the keytab or that of the credential cache.
         principal: Option<String>,
-        /// The keytab, where it is not the system's.
+        /// The keytab that tickets are got with; none uses tickets that somebody else gets.
         keytab: Option<PathBuf>,
-        /// The credential cache, where it is not the user's.
+        /// The credential cache, as Kerberos names it (`FILE:/path`, a plain path, `KEYRING:...`). Tickets from a keytab
+        /// stay in the memory of the process if none is named.
         ccache: Option<String>,
     },
-}
-
-impl Login {
-    /// What the environment of the process must have for this login. libcurl leaves the choice of Kerberos credentials to
-    /// the Kerberos library, and that reads them from the environment.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut variables = Vec::new();
-        if let Login::Gssapi { keytab, ccache, .. } = self {
-            if let Some(keytab) = keytab {
-                variables.push(("KRB5_CLIENT_KTNAME", keytab.display().to_string()));
-            }
-            if let Some(ccache) = ccache {
-                variables.push(("KRB5CCNAME", ccache.clone()));
-            }
-        }
-        variables
-    }
 }
 
 /// How patient a client is. The defaults suit a service that has to outlive every outage.

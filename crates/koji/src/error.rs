@@ -10,7 +10,7 @@ use crate::xmlrpc::Fault;
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Error {
     /// The hub refused the call.
-    #[error("{hub}: {call}: {kind} ({code}): {text}")]
+    #[error("{hub}: {call}: {kind} ({code}): {}", summary(text))]
     Fault {
         /// The hub's address.
         hub: String,
@@ -85,6 +85,18 @@ pub enum Error {
         /// What is unexpected, and where.
         problem: String,
     },
+}
+
+/// What a fault says, without the traceback that hubs and builders send of an exception that they did not expect: the
+/// exception itself comes after it, not indented.
+fn summary(text: &str) -> &str {
+    let mut lines = text.trim().lines();
+    match lines.next() {
+        Some(first) if first.starts_with("Traceback (") => lines
+            .find(|line| !line.is_empty() && !line.starts_with(char::is_whitespace))
+            .unwrap_or(first),
+        _ => text.trim(),
+    }
 }
 
 fn tried(tries: u32) -> String {
@@ -233,9 +245,24 @@ impl FaultKind {
                 | FaultKind::ServerOffline
         )
     }
+}
 
-    /// Whether a task that ended with this fault failed for reasons of the builders or the hub, not of the package.
-    pub fn is_infrastructure(self) -> bool {
-        matches!(self, FaultKind::UnexpectedException | FaultKind::LockError | FaultKind::Unlisted)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_traceback_the_exception_is_shown() {
+        let told =
+            |text: &str| Error::of_fault("http://hub", "getTag", Fault::new(1, text)).to_string();
+        let before = "http://hub: getTag: UnexpectedException (1)";
+        let traceback = "Traceback (most recent call last):\n  File \"auth.py\", line 2, in f\n    \
+                         insert.execute()\n    ^^^^^^\nUniqueViolation: duplicate key\nDETAIL:  x\n";
+        assert_eq!(told(traceback), format!("{before}: UniqueViolation: duplicate key"));
+        assert_eq!(told("<class 'X'>: msg"), format!("{before}: <class 'X'>: msg"));
+        assert_eq!(
+            told("Traceback (most recent call last):\n"),
+            format!("{before}: Traceback (most recent call last):")
+        );
     }
 }

@@ -584,8 +584,4 @@ fn faults_know_whether_trying_again_helps() {
     ] {
         assert!(!of(lasting).is_transient(), "{lasting}");
     }
-    for package in ["getTaskResult.build-fail", "getTaskResult.failed-buildrooterror"] {
-        assert!(!of(package).is_infrastructure(), "{package}");
-    }
-    assert!(of("getTaskResult.build-fault1").is_infrastructure());
 }

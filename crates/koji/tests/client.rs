@@ -620,27 +620,3 @@ async fn a_certificate_login_goes_to_its_own_address_and_a_refusal_names_the_fil
     assert_eq!(logins[1].call.params, []);
     assert_eq!(hub.seen("build")[0].path, "/kojihub");
 }
-
-#[tokio::test]
-async fn without_a_kerberos_ticket_the_login_is_refused() {
-    let hub = Hub::start();
-    hub.troubles([Trouble::Status(401, false), Trouble::Status(401, false)]);
-    let login = Login::Gssapi { principal: None, keytab: None, ccache: None };
-    let error = build(&Client::new(ClientConfig { login, ..hub.config() })).await.unwrap_err();
-    assert!(matches!(error, Error::Setup { .. }), "{error:?}");
-    assert!(error.to_string().contains("Kerberos ticket"), "{error}");
-    assert!(hub.seen("sslLogin").iter().all(|seen| seen.path == "/kojihub/ssllogin"));
-}
-
-#[tokio::test]
-async fn kerberos_credentials_must_be_in_the_environment() {
-    let hub = Hub::start();
-    let login = Login::Gssapi {
-        principal: None,
-        keytab: Some("/etc/koschei/koschei.keytab".into()),
-        ccache: None,
-    };
-    let error = build(&Client::new(ClientConfig { login, ..hub.config() })).await.unwrap_err();
-    let text = error.to_string();
-    assert!(text.contains("KRB5_CLIENT_KTNAME=/etc/koschei/koschei.keytab"), "{text}");
-}

@@ -1,5 +1,5 @@
 //! One HTTP exchange, by libcurl, because it does what the stock Apache layout of a hub needs (TLS 1.3 post-handshake
-//! authentication, TLS 1.2 renegotiation, Negotiate). Transfers block, so they run on threads of their own; a transfer
+//! authentication, TLS 1.2 renegotiation). Transfers block, so they run on threads of their own; a transfer
 //! whose caller has gone is cut off.
 //!
 //! What an exchange that fails says about the request decides everything above: was it surely not executed, or may it
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use curl::easy::{Auth, Easy2, Handler, HttpVersion, List, WriteError};
+use curl::easy::{Easy2, Handler, HttpVersion, List, WriteError};
 
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, Secret};
 use crate::xmlrpc::Limits;
 
 /// A connection takes this long at most; only the answer may take longer.
@@ -25,8 +25,8 @@ pub(super) enum Proof {
     None,
     /// By a client certificate: PEM file with its key.
     Certificate(PathBuf),
-    /// By `Authorization: Negotiate`.
-    Negotiate,
+    /// By the header `Authorization`.
+    Authorization(Secret),
 }
 
 /// What is sent.
@@ -196,6 +196,9 @@ fn prepare(
     for header in &request.headers {
         headers.append(header)?;
     }
+    if let Proof::Authorization(value) = &request.proof {
+        headers.append(&format!("Authorization: {}", value.reveal()))?;
+    }
     easy.http_headers(headers)?;
     easy.post(true)?;
     easy.post_field_size(request.body.len() as u64)?;
@@ -204,18 +207,9 @@ fn prepare(
     if let Some(authorities) = server_ca {
         easy.cainfo(authorities)?;
     }
-    match &request.proof {
-        Proof::None => {}
-        Proof::Certificate(file) => {
-            easy.ssl_cert(file)?;
-            easy.ssl_key(file)?;
-        }
-        Proof::Negotiate => {
-            easy.http_auth(Auth::new().gssnegotiate(true))?;
-            // An empty name makes libcurl take the name of the Kerberos credentials.
-            easy.username("")?;
-            easy.password("")?;
-        }
+    if let Proof::Certificate(file) = &request.proof {
+        easy.ssl_cert(file)?;
+        easy.ssl_key(file)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! one place: [`Client::send`].
 
 mod http;
+mod kerberos;
 mod multicall;
 mod session;
 
@@ -16,7 +17,7 @@ use tracing::{info, warn};
 
 use self::http::{Answer, Failure, FailureKind, Http, Proof, Request};
 pub use self::multicall::Multicall;
-use self::session::Session;
+use self::session::{Identity, Session};
 use crate::calls::{Access, Call};
 use crate::config::{ClientConfig, Login};
 use crate::error::{Error, FaultKind};
@@ -40,6 +41,7 @@ struct Inner {
     /// The address as messages show it.
     hub: String,
     http: Http,
+    identity: Identity,
     anonymous: Semaphore,
     session: Mutex<Option<Session>>,
 }
@@ -71,6 +73,7 @@ impl Client {
         let inner = Inner {
             hub: without_credentials(&config.server),
             http: Http::new(&config),
+            identity: Identity::new(&config.login),
             anonymous: Semaphore::new(config.parallel_requests.max(1)),
             session: Mutex::new(None),
             config,
@@ -254,7 +257,9 @@ impl Client {
             Some(session) => {
                 let session = match session {
                     Some(session) => session,
-                    None => session.insert(session::log_in(&inner.http, &inner.config).await?),
+                    None => session.insert(
+                        session::log_in(&inner.http, &inner.config, &inner.identity).await?,
+                    ),
                 };
                 let number = *number.get_or_insert_with(|| session.number_call());
                 self.request(Some((session, number)), Arc::clone(body), access)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::http::{Failure, FailureKind, Http, Proof, Request};
+use super::kerberos::{Credentials, NoToken};
 use super::{Attempt, Outcome, read_answer};
 use crate::config::{ClientConfig, Login, Secret};
 use crate::xmlrpc::{MethodCall, encode_call, from_value};
@@ -63,53 +64,91 @@ impl Session {
     }
 }
 
-/// The call that logs in, where it is sent, and what proves us.
-fn login_call(config: &ClientConfig) -> Option<(MethodCall, String, Proof)> {
-    let server = config.server.as_str();
-    match &config.login {
-        Login::Anonymous => None,
-        Login::Password { user, password } => {
-            let params = vec![user.as_str().into(), password.reveal().into()];
-            Some((MethodCall::new("login", params), server.to_owned(), Proof::None))
-        }
-        Login::Certificate { cert } => Some((
-            MethodCall::new("sslLogin", Vec::new()),
-            format!("{server}/ssllogin"),
-            Proof::Certificate(cert.clone()),
-        )),
-        Login::Gssapi { .. } => Some((
-            MethodCall::new("sslLogin", Vec::new()),
-            format!("{server}/ssllogin"),
-            Proof::Negotiate,
-        )),
+/// What a client logs in with.
+#[derive(Debug)]
+pub(super) struct Identity {
+    kerberos: Option<Arc<Credentials>>,
+}
+
+impl Identity {
+    pub(super) fn new(login: &Login) -> Identity {
+        let kerberos = match login {
+            Login::Gssapi { principal, keytab, ccache } => {
+                Some(Credentials::new(principal.as_deref(), keytab.as_ref(), ccache.as_deref()))
+            }
+            _ => None,
+        };
+        Identity { kerberos: kerberos.map(Arc::new) }
     }
 }
 
-/// What keeps a login from being tried at all: a file that is missing, an environment that is not set.
-fn obstacle(login: &Login) -> Option<String> {
-    match login {
-        Login::Certificate { cert } => std::fs::metadata(cert).err().map(|error| {
-            format!("the client certificate {} cannot be read: {error}", cert.display())
-        }),
-        Login::Gssapi { .. } => login
-            .environment()
-            .into_iter()
-            .find(|(name, value)| std::env::var_os(name).is_none_or(|set| set != value.as_str()))
-            .map(|(name, value)| {
-                format!("for this Kerberos login the environment must have {name}={value}")
-            }),
-        Login::Anonymous | Login::Password { .. } => None,
+/// The call that logs in, where it is sent, and what proves us.
+async fn login_call(
+    config: &ClientConfig,
+    identity: &Identity,
+) -> Result<(MethodCall, String, Proof), Attempt> {
+    let server = config.server.as_str();
+    let with_proof =
+        |proof| (MethodCall::new("sslLogin", Vec::new()), format!("{server}/ssllogin"), proof);
+    match &config.login {
+        Login::Anonymous => Err(Attempt::Setup("no login is configured".to_owned())),
+        Login::Password { user, password } => {
+            let params = vec![user.as_str().into(), password.reveal().into()];
+            Ok((MethodCall::new("login", params), server.to_owned(), Proof::None))
+        }
+        Login::Certificate { cert } => match std::fs::metadata(cert) {
+            Ok(_) => Ok(with_proof(Proof::Certificate(cert.clone()))),
+            Err(error) => Err(Attempt::Setup(format!(
+                "the client certificate {} cannot be read: {error}",
+                cert.display()
+            ))),
+        },
+        Login::Gssapi { .. } => {
+            let authorization = kerberos_authorization(server, identity).await?;
+            Ok(with_proof(Proof::Authorization(authorization)))
+        }
     }
+}
+
+/// Asks Kerberos for a token for the hub's web server; on a thread of its own, because that may wait.
+async fn kerberos_authorization(server: &str, identity: &Identity) -> Result<Secret, Attempt> {
+    let (Some(credentials), Some(host)) = (&identity.kerberos, host_of(server)) else {
+        return Err(Attempt::Setup("the hub's address names no host".to_owned()));
+    };
+    let (credentials, host) = (Arc::clone(credentials), host.to_owned());
+    let asked = tokio::task::spawn_blocking(move || credentials.authorization(&host)).await;
+    match asked {
+        Ok(Ok(value)) => Ok(Secret::new(value)),
+        Ok(Err(NoToken { reason, is_transient: true })) => {
+            Err(Attempt::Failed(Failure { reason, kind: FailureKind::NotSent }))
+        }
+        Ok(Err(NoToken { reason, .. })) => Err(Attempt::Setup(reason)),
+        Err(error) => Err(Attempt::Failed(Failure {
+            reason: format!("asking Kerberos was stopped: {error}"),
+            kind: FailureKind::NotSent,
+        })),
+    }
+}
+
+/// The host in an address.
+fn host_of(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let host = match host.strip_prefix('[') {
+        Some(literal) => literal.split(']').next()?,
+        None => host.split(':').next()?,
+    };
+    (!host.is_empty()).then_some(host)
 }
 
 /// Logs in, once. A session made anew counts from 0 and knows nothing of the calls of an older one.
-pub(super) async fn log_in(http: &Http, config: &ClientConfig) -> Result<Session, Attempt> {
-    let Some((call, url, proof)) = login_call(config) else {
-        return Err(Attempt::Setup("no login is configured".to_owned()));
-    };
-    if let Some(obstacle) = obstacle(&config.login) {
-        return Err(Attempt::Setup(obstacle));
-    }
+pub(super) async fn log_in(
+    http: &Http,
+    config: &ClientConfig,
+    identity: &Identity,
+) -> Result<Session, Attempt> {
+    let (call, url, proof) = login_call(config, identity).await?;
     let request = Request {
         url,
         headers: Vec::new(),
@@ -159,9 +198,7 @@ fn refusal(login: &Login, status: u32) -> String {
             )
         }
         Login::Gssapi { .. } => {
-            format!(
-                "the hub's web server does not accept our Kerberos ticket, or there is none (HTTP {status})"
-            )
+            format!("the hub's web server does not accept our Kerberos ticket (HTTP {status})")
         }
         _ => format!("the hub's web server refuses the login (HTTP {status})"),
     }
@@ -176,4 +213,23 @@ fn percent_encoded(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn the_host_of_an_address_is_what_kerberos_is_asked_about() {
+        for (address, host) in [
+            ("https://koji.example.org/kojihub", Some("koji.example.org")),
+            ("https://koji.example.org:8443/kojihub", Some("koji.example.org")),
+            ("https://me:word@koji.example.org", Some("koji.example.org")),
+            ("https://[::1]:8443/kojihub", Some("::1")),
+            ("koji.example.org", None),
+            ("https:///kojihub", None),
+        ] {
+            assert_eq!(host_of(address), host, "{address}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! A hub small enough to be read at one glance: it keeps the rules of sessions and call numbers, counts what it executes,
 //! and misbehaves as told. One thread per connection, plain sockets, so that a test can break any of them at any point.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
