@@ -14,7 +14,7 @@ use crate::rich;
 use crate::universe::{RICH, SINGLE};
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.004";
+const MAGIC: [u8; 16] = *b"koschei-univ.005";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;
@@ -134,6 +134,7 @@ impl Universe {
             return Err(CacheError::Unusable("its numbers contradict each other"));
         }
         universe.offers.strings.index();
+        universe.index();
         Ok(universe)
     }
 }
@@ -367,7 +368,16 @@ impl Universe {
             && self.dep_lists.len() == deps
             && self.dep_lists.iter().all(|list| *list == NONE || (*list as usize) < lists)
             && rows(&self.requires, packages, deps)
-            && rows(&self.successors, packages, lists)
+            && well_formed(&self.successors)
+            && self.successors.len() == packages
+            && self.successors.data.iter().all(|next| {
+                if next & SINGLE != 0 {
+                    ((next & !SINGLE) as usize) < packages
+                } else {
+                    (*next as usize) < lists
+                }
+            })
+            && below(&self.name_rank, packages)
             && well_formed(&self.clauses)
             && self.clauses.len() == packages
             && self.clauses.data.iter().all(|clause| {

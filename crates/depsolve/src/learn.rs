@@ -5,8 +5,9 @@
 //! The clause found there forbids that combination for good; the search goes on at the level where it begins to say
 //! something. What holds at level 1 holds always and is left out.
 
+use crate::jobs::JobSource;
 use crate::rich::{Literal, package_of, positive};
-use crate::solver::{Clause, JobSource, Solver};
+use crate::solver::{Clause, Solver};
 use crate::universe::NEVER;
 
 impl Solver<'_> {

@@ -99,8 +99,12 @@
 //! | `loader`, `loader::relate` | from metadata to the universe: everything that can be known beforehand |
 //! | `offers` | who provides what; matching of versions |
 //! | `rich` | rich dependencies as clauses |
-//! | `universe`, `arrays`, `cache` | the arrays that it all is, in memory and on disk |
+//! | `universe`, `arrays`, `walk`, `cache` | the arrays that it all is, in memory and on disk |
 //! | `solver` | the main loop and the order of decisions |
+//! | `jobs` | what is asked for, as clauses; the build group, prepared once |
+//! | `choices` | open requirements, and in which order they are decided |
+//! | `branches` | minimisation |
+//! | `orphans` | packages of an inferior architecture without a better half |
 //! | `propagate` | conclusions, and taking them back |
 //! | `policy` | which of several candidates |
 //! | `weak` | weak dependencies |
@@ -120,19 +124,24 @@
 
 mod arch;
 mod arrays;
+mod branches;
 mod cache;
 mod cause;
+mod choices;
 mod distance;
 mod explain;
+mod jobs;
 mod learn;
 mod loader;
 mod offers;
+mod orphans;
 mod policy;
 mod problem;
 mod propagate;
 mod rich;
 mod solver;
 mod universe;
+mod walk;
 mod weak;
 
 pub use cache::CacheError;

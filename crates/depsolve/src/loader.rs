@@ -421,6 +421,7 @@ impl Loader {
         self.rank();
         let lists = self.provider_lists()?;
         self.relate(lists)?;
+        self.universe.index();
         Ok(self.universe)
     }
 

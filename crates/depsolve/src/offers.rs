@@ -136,6 +136,31 @@ impl Offers {
     /// The packages that may have to do with meeting a dependency: libsolv's `pool_whatprovides`. For the operators
     /// that choose packages (`or`, `with`, `without`) that is exact, for the others it is everything that could be
     /// installed for its sake.
+    pub(crate) fn potential_into(&self, dep: &Dep, into: &mut Vec<u32>) {
+        match dep {
+            Dep::Relation(relation) => {
+                self.relation(relation, into);
+            }
+            Dep::Rich(Rich::Or(all)) => {
+                let start = into.len();
+                for dep in all {
+                    self.potential_into(dep, into);
+                }
+                into[start..].sort_unstable();
+                // The packages of a request are few.
+                let mut kept = start;
+                for i in start..into.len() {
+                    if i == start || into[i] != into[kept - 1] {
+                        into[kept] = into[i];
+                        kept += 1;
+                    }
+                }
+                into.truncate(kept);
+            }
+            Dep::Rich(_) => into.extend(self.potential(dep).0),
+        }
+    }
+
     pub(crate) fn potential(&self, dep: &Dep) -> (Vec<u32>, MetBy) {
         let mut found = Vec::new();
         match dep {

@@ -75,13 +75,13 @@ impl Solver<'_> {
 
     fn is_recommended(&self, package: u32) -> bool {
         let universe = self.universe;
-        universe.in_recommended.row(package).iter().any(|l| self.recommended[*l as usize] > 0)
+        universe.in_recommended.row(package).iter().any(|list| self.recommended(*list))
             || self.in_active_block(universe.in_recommended_blocks.row(package))
     }
 
     fn is_suggested(&self, package: u32) -> bool {
         let universe = self.universe;
-        universe.in_suggested.row(package).iter().any(|l| self.suggested[*l as usize] > 0)
+        universe.in_suggested.row(package).iter().any(|list| self.suggested(*list))
             || self.in_active_block(universe.in_suggested_blocks.row(package))
     }
 

@@ -4,10 +4,11 @@
 //! list that p requires. Excluding p looks at the lists that contain it. Undoing goes the same way back, so
 //! a solve costs only what it touches.
 
+use crate::jobs::Occurrence;
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of, positive};
 use crate::solver::{Clause, Solver, Status};
-use crate::universe::{RICH, SINGLE, Universe};
+use crate::universe::{SINGLE, Universe};
 
 impl Solver<'_> {
     /// Records a decision; its consequences wait for [`Solver::propagate`].
@@ -27,7 +28,6 @@ impl Solver<'_> {
             let package = package_of(literal);
             // All counters of this entry are raised before anything else, so that undoing can rely on it.
             if literal > 0 {
-                self.count_installed(package);
                 let conflict = self.after_install(package, level);
                 if conflict.is_some() {
                     return conflict;
@@ -43,63 +43,13 @@ impl Solver<'_> {
         None
     }
 
-    fn count_installed(&mut self, package: u32) {
-        let universe = self.universe;
-        let lists = universe.clause_lists.len() as u32;
-        for list in universe.in_clause_lists.row(package) {
-            self.satisfied[*list as usize] += 1;
-        }
-        for clause in universe.clauses.row(package) {
-            if *clause < lists {
-                self.active[*clause as usize] += 1;
-            }
-        }
-        for list in universe.in_recommended.row(package) {
-            self.recommended_installed[*list as usize] += 1;
-        }
-        let recommends = universe.recommends.row(package);
-        if !recommends.is_empty() {
-            self.recommenders.push(package);
-            for list in recommends {
-                if list & RICH == 0 {
-                    self.recommended[*list as usize] += 1;
-                }
-            }
-        }
-        for list in universe.suggests.row(package) {
-            if list & RICH == 0 {
-                self.suggested[*list as usize] += 1;
-            }
-        }
-    }
-
     fn uncount_installed(&mut self, package: u32) {
-        let universe = self.universe;
-        let lists = universe.clause_lists.len() as u32;
-        for list in universe.in_clause_lists.row(package) {
-            self.satisfied[*list as usize] -= 1;
+        let (counters, recommends) = self.universe.walk.counters_of(package);
+        for counter in counters {
+            self.counters[*counter as usize] -= 1;
         }
-        for clause in universe.clauses.row(package) {
-            if *clause < lists {
-                self.active[*clause as usize] -= 1;
-            }
-        }
-        for list in universe.in_recommended.row(package) {
-            self.recommended_installed[*list as usize] -= 1;
-        }
-        let recommends = universe.recommends.row(package);
-        if !recommends.is_empty() {
+        if recommends {
             self.recommenders.pop();
-            for list in recommends {
-                if list & RICH == 0 {
-                    self.recommended[*list as usize] -= 1;
-                }
-            }
-        }
-        for list in universe.suggests.row(package) {
-            if list & RICH == 0 {
-                self.suggested[*list as usize] -= 1;
-            }
         }
     }
 
@@ -116,11 +66,20 @@ impl Solver<'_> {
     }
 
     fn after_install(&mut self, package: u32, level: i32) -> Option<Clause> {
+        let universe = self.universe;
+        let step = universe.walk.step(package);
+        for counter in step.counters {
+            self.counters[*counter as usize] += 1;
+        }
+        if step.recommends() {
+            self.recommenders.push(package);
+        }
         // libsolv's order: clauses as rows of literals compared number by number. It decides which of several
         // contradictions is noticed, and so what is learnt. Lists, with one negative literal, come last.
-        let universe = self.universe;
-        let mut general = universe.general_negative.row(package).iter().copied().peekable();
-        for other in universe.excludes.row(package) {
+        let general: &[u32] =
+            if step.in_general() { universe.general_negative.row(package) } else { &[] };
+        let mut general = general.iter().copied().peekable();
+        for other in step.excludes {
             let before = |clause: &u32| is_before_pair(universe, *clause, package, *other);
             while let Some(clause) = general.next_if(before) {
                 let conflict = self.look_at_general(clause, level);
@@ -143,7 +102,7 @@ impl Solver<'_> {
             }
         }
         let lists = universe.clause_lists.len() as u32;
-        for (index, clause) in universe.clauses.row(package).iter().enumerate() {
+        for (index, clause) in step.clauses.iter().enumerate() {
             if clause & SINGLE != 0 {
                 let only = clause & !SINGLE;
                 let decided = self.decision[only as usize];
@@ -156,7 +115,7 @@ impl Solver<'_> {
                 }
                 continue;
             }
-            if *clause >= lists || self.satisfied[*clause as usize] > 0 {
+            if *clause >= lists || self.satisfied(*clause) {
                 continue;
             }
             let mut open = NONE;
@@ -217,13 +176,12 @@ impl Solver<'_> {
             }
         }
         for list in universe.in_clause_lists.row(package) {
-            let i = *list as usize;
-            if self.satisfied[i] > 0 {
+            if self.satisfied(*list) {
                 continue;
             }
             let members = universe.clause_lists.row(*list);
-            let excluded = self.excluded[i] as usize;
-            if self.active[i] == 0 {
+            let excluded = self.excluded[*list as usize] as usize;
+            if self.counters[(universe.walk.active + list) as usize] == 0 {
                 if excluded == members.len() {
                     // Whoever requires one of it cannot be installed any more.
                     for requirer in universe.requirers.row(*list) {
@@ -303,7 +261,7 @@ impl Solver<'_> {
     fn look_at_dynamic(&mut self, package: u32, level: i32) -> Option<Clause> {
         let mut next = self.occurs_first[package as usize];
         while next != NONE {
-            let (clause, after) = self.occurs[next as usize];
+            let Occurrence { clause, next: after, .. } = self.occurs[next as usize];
             next = after;
             match self.status(clause) {
                 Status::Conflict => return Some(Clause::Dynamic(clause)),
@@ -318,25 +276,39 @@ impl Solver<'_> {
 
     /// Takes back all decisions above a level.
     pub(crate) fn undo_above(&mut self, level: i32) {
-        while let Some(literal) = self.trail.last().copied() {
-            let package = package_of(literal);
-            if self.decision[package as usize].abs() <= level {
-                break;
-            }
-            self.decision[package as usize] = 0;
-            self.trail.pop();
-            self.why.pop();
-            let mark = self.choice_marks.pop().unwrap_or(0);
-            if self.head > self.trail.len() {
-                self.head = self.trail.len();
-                self.choices.truncate(mark as usize);
-                if literal > 0 {
-                    self.uncount_installed(package);
-                } else {
-                    self.uncount_excluded(package);
-                }
+        while let Some(literal) = self.trail.last().copied()
+            && self.decision[package_of(literal) as usize].abs() > level
+        {
+            self.undo_last(literal);
+        }
+    }
+
+    /// Takes back all decisions but the first ones.
+    pub(crate) fn undo_to(&mut self, decisions: usize) {
+        while self.trail.len() > decisions
+            && let Some(literal) = self.trail.last().copied()
+        {
+            self.undo_last(literal);
+        }
+    }
+
+    fn undo_last(&mut self, literal: Literal) {
+        let package = package_of(literal);
+        self.decision[package as usize] = 0;
+        self.trail.pop();
+        self.why.pop();
+        let mark = self.choice_marks.pop().unwrap_or(0);
+        if self.head > self.trail.len() {
+            self.head = self.trail.len();
+            self.choices.truncate(mark as usize);
+            if literal > 0 {
+                self.uncount_installed(package);
+            } else {
+                self.uncount_excluded(package);
             }
         }
+        self.open.forget();
+        self.pending.forget();
     }
 }
 

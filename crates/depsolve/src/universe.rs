@@ -11,6 +11,7 @@ use crate::arrays::Rows;
 use crate::explain::NeverReasons;
 use crate::loader::{LoadError, Loader};
 use crate::offers::Offers;
+use crate::walk::Walk;
 
 /// A package of a [`Universe`], by its place in primary.xml (counting only packages that the machine can run).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,7 +65,8 @@ pub struct Universe {
     pub(crate) dep_lists: Vec<u32>,
     /// Package to dependencies that it requires, in XML order.
     pub(crate) requires: Rows,
-    /// Package to the distinct lists of potential providers of its requirements, for distances.
+    /// Package to the distinct lists of potential providers of its requirements, for distances; `SINGLE | package` where
+    /// there is one.
     pub(crate) successors: Rows,
     /// Package to its clauses, in the order of decisions: `SINGLE | other` (¬package ∨ other), numbers below
     /// `clause_lists.len()` are lists (¬package ∨ list), others are general clauses of which the package is the greatest
@@ -120,6 +122,9 @@ pub struct Universe {
     pub(crate) versioned_provides: Rows,
 
     never_reasons: OnceLock<NeverReasons>,
+
+    /// What of all this the solver needs for each package, once more; made by [`Universe::index`].
+    pub(crate) walk: Walk,
 }
 
 /// Marks a recommendation that is rich.
@@ -236,6 +241,11 @@ impl Universe {
     /// Why packages can never be installed; found out when somebody asks for the first time.
     pub(crate) fn never_reasons(&self) -> &NeverReasons {
         self.never_reasons.get_or_init(|| NeverReasons::new(self))
+    }
+
+    /// Makes what follows from the rest. To be called when everything else is there.
+    pub(crate) fn index(&mut self) {
+        self.walk = Walk::new(self);
     }
 
     pub(crate) fn has(&self, package: u32, flag: u8) -> bool {

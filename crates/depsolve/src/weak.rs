@@ -5,6 +5,26 @@ use crate::rich::{Literal, Met, package_of, positive};
 use crate::solver::Solver;
 use crate::universe::RICH;
 
+/// What installed packages recommend, in the order in which they were installed, but for what is settled. Kept up while
+/// decisions are only added: what is satisfied, or impossible, stays so. (A rich recommendation may begin to say
+/// something at any time, and is always kept.)
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Lists, and rich ones, as in [`crate::Universe::recommends`].
+    wanted: Vec<u32>,
+    /// How many of [`Solver::recommenders`] are in it.
+    recommenders: usize,
+    /// Whether no decision was taken back since.
+    current: bool,
+}
+
+impl Pending {
+    /// To be called when decisions are taken back.
+    pub(crate) fn forget(&mut self) {
+        self.current = false;
+    }
+}
+
 impl Solver<'_> {
     /// Installs what supplements or is recommended by installed packages. Returns the level, and whether anything was
     /// tried, so that dependencies have to be looked at again.
@@ -39,7 +59,6 @@ impl Solver<'_> {
             self.order(&mut supplements);
         }
         let known = self.trail.len();
-        let recommenders = self.recommenders.len();
         let mut interrupted = false;
         for p in &supplements {
             if self.decision[*p as usize] != 0 {
@@ -54,7 +73,7 @@ impl Solver<'_> {
         }
         self.supplements = supplements;
         if !interrupted && self.trail.len() >= known {
-            level = self.install_recommended(level, known, recommenders);
+            level = self.install_recommended(level, known);
         }
         for p in &best {
             self.in_candidates[*p as usize] = false;
@@ -73,25 +92,40 @@ impl Solver<'_> {
     fn collect_recommended(&mut self) {
         let universe = self.universe;
         self.candidates.clear();
-        for i in 0..self.recommenders.len() {
-            for wanted in universe.recommends.row(self.recommenders[i]) {
-                if wanted & RICH != 0 {
-                    for block in universe.rich_blocks.row(wanted & !RICH) {
-                        self.add_block(*block, false);
-                    }
-                } else if !self.any_installed(*wanted) {
-                    for p in universe.lists.row(*wanted) {
-                        if self.decision[*p as usize] == 0 {
-                            self.add_candidate(*p);
-                        }
-                    }
+        let mut pending = std::mem::take(&mut self.pending);
+        if !pending.current {
+            pending.current = true;
+            pending.recommenders = 0;
+            pending.wanted.clear();
+        }
+        for recommender in &self.recommenders[pending.recommenders..] {
+            pending.wanted.extend_from_slice(universe.recommends.row(*recommender));
+        }
+        pending.recommenders = self.recommenders.len();
+        pending.wanted.retain(|wanted| {
+            if wanted & RICH != 0 {
+                for block in universe.rich_blocks.row(wanted & !RICH) {
+                    self.add_block(*block, false);
+                }
+                return true;
+            }
+            if self.any_installed(*wanted) {
+                return false;
+            }
+            let mut possible = false;
+            for p in universe.lists.row(*wanted) {
+                if self.decision[*p as usize] == 0 {
+                    possible = true;
+                    self.add_candidate(*p);
                 }
             }
-        }
+            possible
+        });
+        self.pending = pending;
     }
 
     fn any_installed(&self, list: u32) -> bool {
-        self.recommended_installed[list as usize] > 0
+        self.universe.lists.row(list).iter().any(|p| self.decision[*p as usize] > 0)
     }
 
     /// Adds the undecided candidates of one clause of a rich recommendation, unless its condition does not hold or it
@@ -144,39 +178,42 @@ impl Solver<'_> {
         })
     }
 
-    /// Goes through what is recommended in the order in which its recommenders were installed.
-    fn install_recommended(&mut self, mut level: i32, known: usize, recommenders: usize) -> i32 {
+    /// Goes through what was recommended before, in the order in which its recommenders were installed.
+    fn install_recommended(&mut self, mut level: i32, known: usize) -> i32 {
         let universe = self.universe;
-        for i in 0..recommenders {
-            for wanted in universe.recommends.row(self.recommenders[i]) {
-                self.candidates.clear();
-                if wanted & RICH != 0 {
-                    for block in universe.rich_blocks.row(wanted & !RICH) {
-                        self.add_block(*block, true);
+        let pending = std::mem::take(&mut self.pending);
+        // What is taken back meanwhile ends this; and then nothing of it is known any more.
+        self.pending.current = true;
+        for wanted in &pending.wanted {
+            self.candidates.clear();
+            if wanted & RICH != 0 {
+                for block in universe.rich_blocks.row(wanted & !RICH) {
+                    self.add_block(*block, true);
+                }
+            } else if !self.any_installed(*wanted) {
+                for p in universe.lists.row(*wanted) {
+                    if self.decision[*p as usize] == 0 && self.in_candidates[*p as usize] {
+                        self.candidates.push(*p);
                     }
-                } else if !self.any_installed(*wanted) {
-                    for p in universe.lists.row(*wanted) {
-                        if self.decision[*p as usize] == 0 && self.in_candidates[*p as usize] {
-                            self.candidates.push(*p);
-                        }
-                    }
-                }
-                if self.candidates.is_empty() {
-                    continue;
-                }
-                if self.candidates.len() > 1 {
-                    self.filter(Mode::Choose);
-                }
-                if self.candidates.len() > 1 {
-                    self.open_branch(level);
-                }
-                let before = level;
-                level = self.decide(level, positive(self.candidates[0]));
-                if level <= before || self.trail.len() < known {
-                    return level;
                 }
             }
+            if self.candidates.is_empty() {
+                continue;
+            }
+            if self.candidates.len() > 1 {
+                self.filter(Mode::Choose);
+            }
+            if self.candidates.len() > 1 {
+                self.open_branch(level);
+            }
+            let before = level;
+            level = self.decide(level, positive(self.candidates[0]));
+            if level <= before || self.trail.len() < known {
+                break;
+            }
         }
+        let current = self.pending.current;
+        self.pending = Pending { current, ..pending };
         level
     }
 }

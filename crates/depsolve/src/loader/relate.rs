@@ -75,7 +75,7 @@ impl Loader {
         obsoleted.sort_unstable();
         obsoleted.dedup();
         self.universe.obsoletes = Rows::from_pairs(count as usize, &obsoleted);
-        self.store_successors();
+        self.store_successors(&lists.rows);
         self.store_weak(&mut lists)?;
         self.universe.conflict_deps = mem::take(&mut self.conflicts);
         self.universe.obsolete_deps = mem::take(&mut self.obsoletes);
@@ -412,9 +412,13 @@ impl Loader {
         universe.requirers = Rows::from_pairs(clause_lists as usize, &requirers);
     }
 
-    fn store_successors(&mut self) {
+    fn store_successors(&mut self, lists: &Rows) {
         let universe = &mut self.universe;
         universe.successors = Rows::new();
+        let single = |list: u32| match lists.row(list) {
+            [only] => SINGLE | only,
+            _ => list,
+        };
         let mut row = Vec::new();
         for package in 0..universe.names.len() as u32 {
             row.clear();
@@ -424,7 +428,8 @@ impl Loader {
                     .row(package)
                     .iter()
                     .map(|dep| universe.dep_lists[*dep as usize])
-                    .filter(|list| *list != SYSTEM && *list != 0),
+                    .filter(|list| *list != SYSTEM && *list != 0)
+                    .map(single),
             );
             row.sort_unstable();
             row.dedup();
