@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::admin;
+use crate::{admin, depcheck};
 
 /// What error messages begin with.
 pub(crate) const PROGRAM: &str = "koschei";
@@ -18,6 +18,7 @@ const NAMES: &[&str] = &[
     "scheduler",
     "watcher",
     "web",
+    "depcheck",
     "demo",
     "kojisim",
 ];
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Web(ServiceOptions),
     /// Administer: database, collections, packages, groups, priorities, notices, configuration
     Admin(admin::Admin),
+    Depcheck(depcheck::DepcheckOptions),
     /// Show everything at work on a small simulated distribution
     Demo(DemoOptions),
     /// Run the simulated Koji alone

@@ -1,4 +1,5 @@
-//! The one executable: every service, the web interface, the administrator's commands, the demo, the simulated Koji.
+//! The one executable: every service, the web interface, the administrator's commands, the resolver by itself, the
+//! demo, the simulated Koji.
 //!
 //! What it is asked to be stands in its first argument (`koschei polling`) or in the name it was started by
 //! (`koschei-polling`). Everything below is a walk from the command line to the crate that does the work: read the
@@ -9,6 +10,7 @@ mod command_line;
 mod configuration;
 mod database;
 mod demo;
+mod depcheck;
 mod failure;
 mod logging;
 mod service;
@@ -37,6 +39,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Admin(command) => admin::run(command),
         Command::Demo(options) => demo::run(options),
+        Command::Depcheck(options) => depcheck::run(&options),
         Command::Kojisim(options) => service::kojisim::run(options),
         Command::Polling(options) => service::run(service::Name::Polling, &options),
         Command::RepoResolver(options) => service::run(service::Name::RepoResolver, &options),

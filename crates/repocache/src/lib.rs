@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use error::Error;
-pub use snapshot::{Downloader, Kind, Snapshot};
+pub use snapshot::{Downloader, Kind, Snapshot, listed};
 
 /// How patiently files are fetched.
 #[derive(Debug, Clone)]

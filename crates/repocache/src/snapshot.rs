@@ -229,9 +229,12 @@ fn fetch_file(
     connection.file(&address, &directory.join(kind.file_name()), file)
 }
 
-/// What the index says about a kind. Files in zchunk are passed over: the same stands beside them in another
-/// compression, as createrepo_c and Koji always do.
-fn listed<'a>(
+/// What the index of the repository at `url` says about a kind; none if it has none of that kind. Files in zchunk are
+/// passed over: the same stands beside them in another compression, as createrepo_c and Koji always do.
+///
+/// # Errors
+/// [`Error::Unusable`] if there is nothing but zchunk, and [`Error::Damaged`] if even primary metadata are missing.
+pub fn listed<'a>(
     repomd: &'a Repomd,
     kind: Kind,
     url: &str,

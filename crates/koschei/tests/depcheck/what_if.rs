@@ -1,0 +1,201 @@
+//! What if: only what changes is told.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{stderr, stdout};
+use crate::world::{World, package, source};
+
+/// A distribution in which libfoo is required by some, and one package is broken already.
+fn world() -> World {
+    let world = World::new();
+    world.binary(&[
+        package("gcc 1"),
+        package("libfoo 1").from("foo 1"),
+        package("libfoo-devel 1").from("foo 1").requires("libfoo = 1"),
+        package("foo-tools 1").from("foo 1"),
+    ]);
+    world.source(&[
+        source("a 1").requires("gcc"),
+        source("b 1").requires("libfoo-devel < 2"),
+        source("c 1").requires("libfoo-devel"),
+        source("d 1").requires("bar-devel"),
+        source("e 1").requires("foo-tools"),
+        source("f 1").requires("missing"),
+    ]);
+    world
+}
+
+fn objects(command: &mut Command) -> Vec<Value> {
+    let output = command.args(["--format", "jsonl"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_side_tag_is_tried_before_it_is_merged() {
+    let world = world();
+    let overlay = world.repository(
+        "overlay",
+        &[
+            package("libfoo 2").from("foo 2"),
+            package("libfoo-devel 2").from("foo 2").requires("libfoo = 2"),
+            package("bar-devel 1"),
+        ],
+    );
+    let ask = || {
+        let mut command = world.depcheck();
+        command.arg("--overlay").arg(&overlay);
+        command
+    };
+    let output = ask().output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(
+        stdout(&output),
+        "\
+NEWLY BROKEN
+
+1 source package: nothing provides foo-tools
+    e
+
+1 source package: nothing provides libfoo-devel < 2
+    b
+
+NEWLY FIXED
+
+    d
+
+OTHER INSTALL SETS
+
+1 source package:
+    c
+  with
+    libfoo 1-1 -> 2-1
+    libfoo-devel 1-1 -> 2-1
+
+6 source packages: 2 newly broken, 1 newly fixed, 1 built with other packages; 1 cannot be built either way"
+    );
+    assert_eq!(
+        objects(&mut ask()),
+        [
+            json!({"change": "broken", "name": "b", "evr": "0:1-1",
+                   "problems": ["No package found for: libfoo-devel < 2"]}),
+            json!({"change": "install set", "name": "c", "evr": "0:1-1", "packages": [
+                {"old": "libfoo-0:1-1.x86_64", "new": "libfoo-0:2-1.x86_64", "distance": 2},
+                {"old": "libfoo-devel-0:1-1.x86_64", "new": "libfoo-devel-0:2-1.x86_64", "distance": 1},
+            ]}),
+            json!({"change": "fixed", "name": "d", "evr": "0:1-1",
+                   "problems": ["No package found for: bar-devel"]}),
+            json!({"change": "broken", "name": "e", "evr": "0:1-1",
+                   "problems": ["No package found for: foo-tools"]}),
+        ]
+    );
+    let output = ask().args(["--format", "json", "--install-sets"]).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["changes"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        answer["changes"][1]["installs"],
+        json!(["libfoo-0:2-1.x86_64", "libfoo-devel-0:2-1.x86_64"])
+    );
+    assert_eq!(
+        answer["causes"][0],
+        json!({"cause": "nothing provides foo-tools", "packages": ["e"]})
+    );
+    assert_eq!(
+        [
+            &answer["newly_broken"],
+            &answer["newly_fixed"],
+            &answer["other_install_sets"],
+            &answer["still_broken"]
+        ],
+        [2, 1, 1, 1]
+    );
+}
+
+#[test]
+fn an_older_build_replaces_nothing_unless_told_to() {
+    let world = world();
+    let overlay = world.repository(
+        "overlay",
+        &[package("libfoo 0.9").from("foo 0.9"), package("libfoo-devel 0.9").from("foo 0.9")],
+    );
+    let ask = |mode: &str| {
+        let mut command = world.depcheck();
+        command.arg("--overlay").arg(&overlay).args(["--overlay-mode", mode]);
+        command
+    };
+    let output = ask("newer").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stdout(&output), "6 source packages: nothing changes; 2 cannot be built either way");
+    assert_eq!(
+        stderr(&output),
+        "koschei: warning: the overlay's build foo-0.9-1 is older than foo-1-1, which is there already, and is left \
+         out; --overlay-mode replace uses it"
+    );
+    let changes = objects(&mut ask("replace"));
+    let named: Vec<_> = changes.iter().map(|one| (&one["name"], &one["change"])).collect();
+    assert_eq!(
+        named,
+        [
+            (&json!("b"), &json!("install set")),
+            (&json!("c"), &json!("install set")),
+            (&json!("e"), &json!("broken")),
+        ],
+        "libfoo of the overlay counts, and foo-tools is made no more"
+    );
+    assert_eq!(objects(&mut ask("add")), [json!(null); 0], "the newest is still preferred");
+}
+
+#[test]
+fn with_add_both_can_be_chosen_from() {
+    let world = world();
+    let overlay = world.repository(
+        "overlay",
+        &[
+            package("libfoo 2").from("foo 2"),
+            package("libfoo-devel 2").from("foo 2").requires("libfoo = 2"),
+        ],
+    );
+    let mut command = world.depcheck();
+    command.arg("--overlay").arg(&overlay).args(["--overlay-mode", "add"]);
+    let changes = objects(&mut command);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!((&changes[0]["name"], &changes[0]["change"]), (&json!("c"), &json!("install set")));
+}
+
+#[test]
+fn overlays_lie_on_top_of_each_other() {
+    let world = world();
+    let overlay = |name: &str, version: &str| {
+        let devel = package(&format!("libfoo-devel {version}")).from(&format!("foo {version}"));
+        world.repository(
+            name,
+            &[devel, package(&format!("foo-tools {version}")).from(&format!("foo {version}"))],
+        )
+    };
+    let (two, three) = (overlay("two", "2"), overlay("three", "3"));
+    for (mode, first, second, expected) in
+        [("newer", &two, &three, "3"), ("newer", &three, &two, "3"), ("replace", &three, &two, "2")]
+    {
+        let mut command = world.depcheck();
+        command.arg("--overlay").arg(first).arg("--overlay").arg(second);
+        let changes = objects(command.args(["--overlay-mode", mode]));
+        let c = changes.iter().find(|change| change["name"] == "c").unwrap();
+        let new = c["packages"].as_array().unwrap().iter().find_map(|one| one["new"].as_str());
+        assert_eq!(new, Some(format!("libfoo-devel-0:{expected}-1.x86_64").as_str()), "{mode}");
+    }
+}
+
+#[test]
+fn retiring_packages_is_tried_before_it_is_done() {
+    let world = world();
+    let broken = |name: &str| -> Vec<String> {
+        let changes = objects(world.depcheck().args(["--remove", name]));
+        assert!(changes.iter().all(|change| change["change"] == "broken"), "{changes:?}");
+        changes.iter().map(|change| change["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(broken("foo-tools"), ["e"]);
+    assert_eq!(broken("libfoo"), ["b", "c"], "what requires it goes as well");
+    assert_eq!(broken("source:foo"), ["b", "c", "e"]);
+}
