@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build
+.PHONY: help demo test check build fuzz-depsolve
 
 ARGS ?=
 
@@ -11,6 +11,7 @@ help:
 	@echo "make test    install what the tests need and run all of them"
 	@echo "make check   formatting and lints only"
 	@echo "make build   build only"
+	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
 
 demo:
 	@scripts/install-deps demo
@@ -28,3 +29,8 @@ check:
 build:
 	@scripts/install-deps demo
 	cargo build --package koschei
+
+# ARGS="--count NUMBER --seed NUMBER --threads NUMBER --output DIR" or ARGS="--case FILE".
+fuzz-depsolve:
+	@scripts/install-deps test
+	@exec cargo run --quiet --release --package depsolve --example fuzz-depsolve -- $(ARGS)

@@ -3,6 +3,9 @@
 Case: {"primary": XML, "arch": "x86_64", "group": [names], "requires": [relations], "weak": bool}
 Answer: {"resolved": bool, "installs": [nevra], "problems": [text]}
 
+A large repository is loaded once: {"load": path of primary.xml, "filelists": path or null, "arch": "x86_64"}, answered
+with {"packages": number}; cases without "primary" are then asked of it.
+
 The flags are those that dnf sets. A relation that nothing provides is skipped when it comes from the group or is
 rich, and is a problem otherwise, as Koschei has it.
 """
@@ -37,21 +40,43 @@ def nevra(solvable):
     return f"{solvable.name}-{epoch or 0}:{rest}.{solvable.arch}"
 
 
-def answer(case):
+def new_pool(arch):
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     pool.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
-    pool.setarch(case["arch"])
+    pool.setarch(arch)
+    return pool
+
+
+def load(question):
+    pool = new_pool(question["arch"])
+    repo = pool.add_repo("repo")
+    files = [(question["load"], 0)]
+    if question["filelists"]:
+        files.append((question["filelists"], solv.Repo.REPO_EXTEND_SOLVABLES))
+    for path, flags in files:
+        if not repo.add_rpmmd(solv.xfopen(path), None, flags):
+            sys.exit(f"{path}: {pool.errstr}")
+    pool.addfileprovides()
+    pool.createwhatprovides()
+    return pool, repo.nsolvables
+
+
+def pool_of(xml, arch):
+    pool = new_pool(arch)
     repo = pool.add_repo("repo")
     file = os.memfd_create("primary")
-    os.write(file, case["primary"].encode())
+    os.write(file, xml.encode())
     os.lseek(file, 0, os.SEEK_SET)
     if not repo.add_rpmmd(solv.xfopen_fd("primary.xml", file), None):
-        return {"error": pool.errstr}
+        sys.exit(f"primary.xml: {pool.errstr}")
     os.close(file)
     pool.addfileprovides()
     pool.createwhatprovides()
+    return pool
 
+
+def answer(pool, case):
     jobs = []
     problems = []
     for kind in ("group", "requires"):
@@ -86,5 +111,14 @@ def answer(case):
     return {"resolved": True, "installs": sorted(nevra(s) for s in transaction.newsolvables()), "problems": []}
 
 
+loaded = None
 for line in sys.stdin:
-    print(json.dumps(answer(json.loads(line))), flush=True)
+    question = json.loads(line)
+    if "load" in question:
+        loaded, packages = load(question)
+        reply = {"packages": packages}
+    elif "primary" in question:
+        reply = answer(pool_of(question["primary"], question["arch"]), question)
+    else:
+        reply = answer(loaded, question)
+    print(json.dumps(reply), flush=True)

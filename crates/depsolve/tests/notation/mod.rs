@@ -1,6 +1,7 @@
 //! Small repositories as text, for tests that want to be read.
 //!
 //! ```text
+//! arch x86_64
 //! package bash-0:5.2-1.x86_64
 //!   provides /bin/sh
 //!   recommends bash-completion
@@ -9,7 +10,8 @@
 //! without weak
 //! ```
 //!
-//! An epoch may be left out. `group` is an entry of the build group, `install` a BuildRequires.
+//! An epoch may be left out. `arch` is the machine's, x86_64 unless told; `group` is an entry of the build group,
+//! `install` a BuildRequires. Lines that begin with `#` are comments.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
@@ -17,12 +19,13 @@
 use std::fmt;
 
 use depsolve::{Request, Resolution, Solver, Universe};
-use rpm::md::Package;
+use rpm::md::{Package, Requirement};
 use rpm::{Dep, Nevra};
 
 /// A repository and what is asked of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
+    pub(crate) arch: String,
     pub(crate) packages: Vec<Package>,
     pub(crate) group: Vec<String>,
     pub(crate) requires: Vec<Dep>,
@@ -31,13 +34,23 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn parse(text: &str) -> Self {
-        let mut case =
-            Case { packages: Vec::new(), group: Vec::new(), requires: Vec::new(), weak: true };
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut case = Case {
+            arch: "x86_64".to_owned(),
+            packages: Vec::new(),
+            group: Vec::new(),
+            requires: Vec::new(),
+            weak: true,
+        };
+        let lines = text.lines().map(str::trim);
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (what, value) = line.split_once(' ').unwrap_or_else(|| panic!("{line}"));
             let dep = || value.parse::<Dep>().unwrap();
             let relation = || value.parse().unwrap();
             match what {
+                "arch" => {
+                    value.clone_into(&mut case.arch);
+                    continue;
+                }
                 "package" => {
                     let nevra = Nevra::from_nvra(value).unwrap();
                     case.packages.push(Package { nevra, ..Package::default() });
@@ -61,6 +74,7 @@ impl Case {
             match what {
                 "provides" => package.provides.push(relation()),
                 "requires" => package.requires.push(dep().into()),
+                "prerequires" => package.requires.push(Requirement { dep: dep(), pre: true }),
                 "conflicts" => package.conflicts.push(dep()),
                 "obsoletes" => package.obsoletes.push(relation()),
                 "recommends" => package.recommends.push(dep()),
@@ -75,9 +89,13 @@ impl Case {
     }
 
     pub(crate) fn universe(&self) -> Universe {
-        let paths =
-            self.requires.iter().map(ToString::to_string).filter(|text| text.starts_with('/'));
-        Universe::from_packages(self.packages.clone(), "x86_64", paths).unwrap()
+        let mut paths = Vec::new();
+        for dep in &self.requires {
+            dep.for_each_relation(&mut |relation| paths.push(relation.name.clone()));
+        }
+        paths.extend(self.group.iter().cloned());
+        paths.retain(|path| path.starts_with('/'));
+        Universe::from_packages(self.packages.clone(), &self.arch, paths).unwrap()
     }
 
     pub(crate) fn request(&self) -> Request<'_> {
@@ -113,10 +131,15 @@ pub(crate) fn installs(universe: &Universe, resolution: &Resolution) -> Vec<Stri
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.arch != "x86_64" {
+            writeln!(f, "arch {}", self.arch)?;
+        }
         for package in &self.packages {
             writeln!(f, "package {}", package.nevra)?;
             package.provides.iter().try_for_each(|d| writeln!(f, "  provides {d}"))?;
-            package.requires.iter().try_for_each(|d| writeln!(f, "  requires {}", d.dep))?;
+            package.requires.iter().try_for_each(|d| {
+                writeln!(f, "  {}requires {}", if d.pre { "pre" } else { "" }, d.dep)
+            })?;
             package.conflicts.iter().try_for_each(|d| writeln!(f, "  conflicts {d}"))?;
             package.obsoletes.iter().try_for_each(|d| writeln!(f, "  obsoletes {d}"))?;
             package.recommends.iter().try_for_each(|d| writeln!(f, "  recommends {d}"))?;

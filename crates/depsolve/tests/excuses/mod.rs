@@ -1,0 +1,218 @@
+//! Where libsolv's answer is not ours: the listed classes, each with the reason why ours is right, and with a proof that
+//! a difference belongs to it.
+//!
+//! A proof is a change of the case that, by the meaning of what is changed, must not change the answer, but changes
+//! libsolv's to ours.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use rpm::md::Package;
+use rpm::{Dep, Relation, Rich};
+
+use crate::judge::{Answer, Judge};
+use crate::notation::Case;
+
+/// What we say to a case, in the judge's form.
+pub(crate) fn ours(case: &Case) -> Answer {
+    let (installs, problems) = case.solve();
+    Answer { resolved: problems.is_empty(), installs, problems }
+}
+
+/// How two answers to one case compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Same,
+    /// They differ, and ours is right, since the difference belongs to that class.
+    Excused(&'static str),
+    Different,
+}
+
+/// Compares our answer with libsolv's.
+pub(crate) fn judge(judge: &mut Judge, case: &Case, ours: &Answer) -> (Answer, Verdict) {
+    let theirs = judge.ask(case);
+    let verdict = if theirs.agrees(ours) {
+        Verdict::Same
+    } else {
+        excuse(judge, case, ours).map_or(Verdict::Different, Verdict::Excused)
+    };
+    (theirs, verdict)
+}
+
+const CONDITIONS: &str = "packages behind conditions";
+const PATHS: &str = "paths within rich requests";
+
+/// The class that a difference belongs to.
+///
+/// *Packages behind conditions.* A request or a weak dependency such as `(a if b else c)` can lead to b, but libsolv does
+/// not see this: unless something else leads to b, it gives b no rules, and may install it without what it requires or
+/// beside what it conflicts with. Ours is right, since such an answer is no installable set. Proof: b gets an Enhances that can
+/// never hold, which means nothing, but makes libsolv see it.
+///
+/// *Paths within rich requests.* libsolv looks up a path within a rich request among provides only, but one that stands
+/// alone among files as well. Ours is right, since parentheses do not change what a path means, and since
+/// rpm itself finds it. Proof: owners of the path get a provide of the same name, as rpm treats them.
+fn excuse(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str> {
+    let seen = with_conditions_seen(case);
+    if let Some(seen) = &seen
+        && judge.ask(seen).agrees(ours)
+    {
+        return Some(CONDITIONS);
+    }
+    let provided = with_paths_provided(case)?;
+    if judge.ask(&provided).agrees(ours) {
+        return Some(PATHS);
+    }
+    let both = with_conditions_seen(&provided)?;
+    judge.ask(&both).agrees(ours).then_some("both")
+}
+
+/// Makes libsolv see what requests and weak dependencies can lead to through conditions; nothing if there is no such package.
+fn with_conditions_seen(case: &Case) -> Option<Case> {
+    let mut behind = Vec::new();
+    case.requires.iter().for_each(|dep| conditional(dep, false, &mut behind));
+    for package in &case.packages {
+        for dep in package.recommends.iter().chain(&package.suggests) {
+            conditional(dep, false, &mut behind);
+        }
+        // libsolv asks whether a backward dependency can hold at all, and takes every condition for possible.
+        for dep in package.supplements.iter().chain(&package.enhances) {
+            conditional(dep, false, &mut behind);
+        }
+    }
+    let never: Dep = "(nothing1 unless nothing2)".parse().unwrap();
+    let mut seen = case.clone();
+    let mut any = false;
+    for package in &mut seen.packages {
+        if behind.iter().any(|relation| provides(package, &Dep::Relation(relation.clone()))) {
+            package.enhances.push(never.clone());
+            any = true;
+        }
+    }
+    any.then_some(seen)
+}
+
+/// The relations within conditions, and those that stand beside them.
+fn conditional(dep: &Dep, within: bool, into: &mut Vec<Relation>) {
+    match dep {
+        Dep::Relation(relation) if within => into.push(relation.clone()),
+        Dep::Relation(_) => {}
+        Dep::Rich(Rich::And(all) | Rich::Or(all) | Rich::With(all)) => {
+            all.iter().for_each(|dep| conditional(dep, within, into));
+        }
+        Dep::Rich(Rich::Without(a, b)) => {
+            conditional(a, within, into);
+            conditional(b, within, into);
+        }
+        Dep::Rich(
+            Rich::If { then, condition, otherwise } | Rich::Unless { then, condition, otherwise },
+        ) => {
+            conditional(then, within, into);
+            conditional(condition, true, into);
+            if let Some(otherwise) = otherwise {
+                conditional(otherwise, within, into);
+            }
+        }
+    }
+}
+
+/// Owners of paths that occur within rich requests get provides of these names; nothing if there is no such path.
+fn with_paths_provided(case: &Case) -> Option<Case> {
+    let mut paths = Vec::new();
+    for dep in case.requires.iter().filter(|dep| matches!(dep, Dep::Rich(_))) {
+        dep.for_each_relation(&mut |relation| {
+            if relation.name.starts_with('/') && relation.constraint.is_none() {
+                paths.push(relation.name.clone());
+            }
+        });
+    }
+    // First as provides, and only then by path.
+    paths.retain(|path| {
+        let mut provides = case.packages.iter().flat_map(|package| &package.provides);
+        !provides.any(|provide| provide.name == *path)
+    });
+    let mut provided = case.clone();
+    let mut any = false;
+    for package in &mut provided.packages {
+        for path in &paths {
+            if package.files.contains(path) {
+                package.provides.push(Relation::any(path));
+                any = true;
+            }
+        }
+    }
+    any.then_some(provided)
+}
+
+/// Packages that are installed without something that they require or beside something that they conflict with:
+/// the definition, without any of the solver's machinery.
+pub(crate) fn inconsistent(case: &Case, installs: &[String]) -> Vec<String> {
+    let installed: Vec<&Package> =
+        case.packages.iter().filter(|p| installs.contains(&p.nevra.to_string())).collect();
+    let is_consistent = |package: &Package| {
+        package.requires.iter().all(|requirement| holds(&installed, &requirement.dep))
+            && package.conflicts.iter().all(|dep| {
+                let others: Vec<&Package> =
+                    installed.iter().copied().filter(|p| p.nevra != package.nevra).collect();
+                matches!(dep, Dep::Rich(_)) || !holds(&others, dep)
+            })
+            && package.obsoletes.iter().all(|relation| {
+                installed.iter().all(|other| {
+                    let bare = Package { nevra: other.nevra.clone(), ..Package::default() };
+                    other.nevra == package.nevra
+                        || !provides(&bare, &Dep::Relation(relation.clone()))
+                })
+            })
+    };
+    let broken = installed.iter().filter(|package| !is_consistent(package));
+    broken.map(|package| package.nevra.to_string()).collect()
+}
+
+fn provides(package: &Package, dep: &Dep) -> bool {
+    match dep {
+        Dep::Relation(relation) => {
+            let nevra = &package.nevra;
+            let evr = format!("{}:{}-{}", nevra.epoch, nevra.version, nevra.release);
+            let own = Relation::versioned(&nevra.name, rpm::Op::Eq, &evr).unwrap();
+            own.overlaps(relation)
+                || package.provides.iter().any(|provide| provide.overlaps(relation))
+                || (relation.constraint.is_none() && package.files.contains(&relation.name))
+        }
+        Dep::Rich(Rich::With(all)) => all.iter().all(|dep| provides(package, dep)),
+        Dep::Rich(Rich::Without(a, b)) => provides(package, a) && !provides(package, b),
+        Dep::Rich(Rich::Or(all) | Rich::And(all)) => all.iter().any(|dep| provides(package, dep)),
+        Dep::Rich(
+            Rich::If { then, condition: _, otherwise }
+            | Rich::Unless { then, condition: _, otherwise },
+        ) => {
+            provides(package, then)
+                || otherwise.as_ref().is_some_and(|otherwise| provides(package, otherwise))
+        }
+    }
+}
+
+fn holds(installed: &[&Package], dep: &Dep) -> bool {
+    match dep {
+        // What rpm itself understands.
+        Dep::Relation(Relation { name, constraint: Some(_) }) if name.starts_with("rpmlib(") => {
+            true
+        }
+        Dep::Rich(Rich::And(all)) => all.iter().all(|dep| holds(installed, dep)),
+        Dep::Rich(Rich::Or(all)) => all.iter().any(|dep| holds(installed, dep)),
+        Dep::Rich(Rich::If { then, condition, otherwise }) => {
+            if holds(installed, condition) {
+                holds(installed, then)
+            } else {
+                otherwise.as_ref().is_none_or(|otherwise| holds(installed, otherwise))
+            }
+        }
+        Dep::Rich(Rich::Unless { then, condition, otherwise }) => {
+            if holds(installed, condition) {
+                otherwise.as_ref().is_some_and(|otherwise| holds(installed, otherwise))
+            } else {
+                holds(installed, then)
+            }
+        }
+        _ => installed.iter().any(|package| provides(package, dep)),
+    }
+}
