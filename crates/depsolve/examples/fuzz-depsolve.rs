@@ -211,6 +211,10 @@ fn main() -> ExitCode {
         print!("{}", answers(&mut judge, &case));
         let verdict = look(&mut judge, &case).1;
         println!("# {verdict:?}");
+        if verdict == Verdict::Different {
+            let case = shrink::shrink(case, |case| look(&mut judge, case).1 == Verdict::Different);
+            print!("# at its smallest:\n{}{case}", answers(&mut judge, &case));
+        }
         return ExitCode::from(u8::from(verdict == Verdict::Different));
     }
     let run = Run {

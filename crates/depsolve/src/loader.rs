@@ -3,7 +3,7 @@
 mod relate;
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use rpm::md::{self, is_primary_path};
@@ -237,7 +237,7 @@ impl Loader {
             self.provide(provided, id, range);
         }
         self.provide(name, id, own);
-        self.universe.versioned_provides.end_row();
+        self.end_versioned_provides();
 
         for requirement in package.requires {
             let dep = self.dep(requirement.dep);
@@ -302,6 +302,36 @@ impl Loader {
         pack_range(constraint.op, self.evr_id(words))
     }
 
+    /// Said twice, as what a package provides of itself mostly is, a provide counts once.
+    fn end_versioned_provides(&mut self) {
+        let provides = &mut self.universe.versioned_provides;
+        let start = provides.offsets.last().map_or(0, |start| *start as usize);
+        let mut known: HashSet<[u32; 2]> = HashSet::new();
+        let mut kept = start;
+        for i in (start..provides.data.len()).step_by(2) {
+            let provide = [provides.data[i], provides.data[i + 1]];
+            let (before, _) = provides.data[start..kept].as_chunks::<2>();
+            // Most packages have a handful, some have ten thousand.
+            let is_known = if before.len() < 16 {
+                before.contains(&provide)
+            } else {
+                known.contains(&provide)
+            };
+            if !is_known {
+                if before.len() == 15 {
+                    known.extend(before);
+                }
+                if before.len() >= 15 {
+                    known.insert(provide);
+                }
+                provides.data[kept..kept + 2].copy_from_slice(&provide);
+                kept += 2;
+            }
+        }
+        provides.data.truncate(kept);
+        provides.end_row();
+    }
+
     fn provide(&mut self, name: u32, package: u32, range: u32) {
         self.provides.push((name, package, range));
         if range == NONE {
@@ -320,10 +350,8 @@ impl Loader {
         if op == Op::Eq && is_hash {
             return;
         }
-        self.universe
-            .versioned_provides
-            .data
-            .extend([name, (range >> 3) << 1 | u32::from(op == Op::Lt)]);
+        let provide = [name, (range >> 3) << 1 | u32::from(op == Op::Lt)];
+        self.universe.versioned_provides.data.extend(provide);
     }
 
     fn dep(&mut self, dep: Dep) -> u32 {

@@ -31,6 +31,7 @@ pub(crate) enum Mode {
 pub(crate) struct Scratch {
     /// (index of candidate, name, version with flag) of versioned provides.
     provides: Vec<(u32, u32, u32)>,
+    spare: Vec<(u32, u32, u32)>,
     badness: Vec<u32>,
     front: Vec<u32>,
     back: Vec<u32>,
@@ -130,15 +131,7 @@ fn keep_best_arch(universe: &Universe, candidates: &mut Vec<u32>) {
 /// Keeps the best version of each name, in the order of names, and drops what others of them obsolete.
 fn keep_best_version(universe: &Universe, candidates: &mut Vec<u32>) {
     let rank = |p: u32| universe.name_rank[p as usize];
-    let before = |a: u32, b: u32| {
-        let by_arch = || {
-            let (x, y) = (universe.arch_score[a as usize], universe.arch_score[b as usize]);
-            if x > NOARCH && y > NOARCH { x.cmp(&y) } else { Ordering::Equal }
-        };
-        rank(a).cmp(&rank(b)).then_with(by_arch).then(a.cmp(&b))
-    };
     candidates.sort_unstable_by_key(|p| (rank(*p), *p));
-    insertion_sort(candidates, |a, b| before(*a, *b) == Ordering::Greater);
     let mut kept = 0;
     let mut i = 0;
     while i < candidates.len() {
@@ -159,16 +152,29 @@ fn keep_best_version(universe: &Universe, candidates: &mut Vec<u32>) {
     }
 }
 
-/// A sort that bears an order which is not one: architectures and ids do not make a total order when noarch is
-/// among them.
-fn insertion_sort<T: Copy>(items: &mut [T], after: impl Fn(&T, &T) -> bool) {
-    for i in 1..items.len() {
-        let mut j = i;
-        while j > 0 && after(&items[j - 1], &items[j]) {
-            items.swap(j - 1, j);
-            j -= 1;
-        }
+/// A merge sort, halves first: the C library's, which libsolv uses. Which sort it is matters, since versions of which
+/// some have no release are not in a total order.
+fn merge_sort<T: Copy>(items: &mut [T], spare: &mut Vec<T>, after: &impl Fn(&T, &T) -> bool) {
+    if items.len() < 2 {
+        return;
     }
+    let (left, right) = items.split_at_mut(items.len() / 2);
+    merge_sort(left, spare, after);
+    merge_sort(right, spare, after);
+    spare.clear();
+    spare.extend_from_slice(left);
+    let (mut i, mut j, mut to) = (0, items.len() / 2, 0);
+    while i < spare.len() && j < items.len() {
+        if after(&spare[i], &items[j]) {
+            items[to] = items[j];
+            j += 1;
+        } else {
+            items[to] = spare[i];
+            i += 1;
+        }
+        to += 1;
+    }
+    items[to..to + spare.len() - i].copy_from_slice(&spare[i..]);
 }
 
 fn drop_obsoleted(universe: &Universe, candidates: &mut Vec<u32>) {
@@ -299,7 +305,11 @@ impl Scratch {
         if self.provides.len() < 2 {
             return;
         }
-        self.provides.sort_unstable_by_key(|(candidate, name, _)| (*name, *candidate));
+        let after = |a: &(u32, u32, u32), b: &(u32, u32, u32)| match a.1.cmp(&b.1) {
+            Ordering::Equal => newest_first(universe, a.2, b.2) > 0,
+            order => order == Ordering::Greater,
+        };
+        merge_sort(&mut self.provides, &mut self.spare, &after);
         self.badness.clear();
         self.badness.resize(candidates.len(), 0);
         let mut any_bad = false;
@@ -310,12 +320,11 @@ impl Scratch {
             while end < self.provides.len() && self.provides[end].1 == name {
                 end += 1;
             }
-            let group = &mut self.provides[start..end];
+            let group = &self.provides[start..end];
             start = end;
             if group.len() < 2 {
                 continue;
             }
-            insertion_sort(group, |a, b| newest_first(universe, a.2, b.2) > 0);
             let mut bad = 0;
             for i in 1..group.len() {
                 if group[i].0 != group[i - 1].0

@@ -532,3 +532,20 @@ fn of_two_requirers_in_one_step_the_later_in_the_repository_is_to_blame() {
         "d-0:2-2.noarch h-0:2-2.noarch k-0:2^git1-1.x86_64 m-0:2-1.x86_64 n-0:1.1-1.x86_64"
     );
 }
+
+/// d is the older version of its name and would come last; but it provides the newer h and h the newer service, so
+/// that neither is ahead. That h says twice what it provides of itself, as packages do, does not count twice.
+#[test]
+fn what_is_provided_twice_counts_once() {
+    let installed = solve(
+        "package d-1-1.x86_64
+           provides h < 1.1
+           provides service <= 1:0.5
+         package d-10-1.x86_64
+         package h-1-2.noarch
+           provides h = 1-2
+           provides service < 1:1
+         install h",
+    );
+    assert_eq!(installed, "h-0:1-2.noarch");
+}

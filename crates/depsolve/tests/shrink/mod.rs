@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::HashSet;
+
 use rpm::md::Package;
 use rpm::{Dep, Rich};
 
@@ -10,6 +12,7 @@ use crate::notation::Case;
 /// Makes a case smaller as long as `differs` holds: packages by halves, quarters and so on, then single relations, then
 /// what is within them.
 pub(crate) fn shrink(mut case: Case, mut differs: impl FnMut(&Case) -> bool) -> Case {
+    let mut differs = |case: &Case| is_repository(case) && differs(case);
     let mut size = case.packages.len() / 2;
     while size > 1 {
         let mut start = 0;
@@ -43,6 +46,12 @@ pub(crate) fn shrink(mut case: Case, mut differs: impl FnMut(&Case) -> bool) -> 
             since += 1;
         }
     }
+}
+
+/// The same name, version and architecture twice is none.
+fn is_repository(case: &Case) -> bool {
+    let mut known = HashSet::new();
+    case.packages.iter().all(|package| known.insert(&package.nevra))
 }
 
 fn smaller(case: &Case) -> Vec<Case> {
@@ -79,7 +88,10 @@ fn smaller(case: &Case) -> Vec<Case> {
     all
 }
 
-fn smaller_package(i: usize, package: &Package, add: &mut dyn FnMut(&dyn Fn(&mut Case))) {
+/// Takes a change of a case and keeps the changed case.
+type Add<'a> = dyn FnMut(&dyn Fn(&mut Case)) + 'a;
+
+fn smaller_package(i: usize, package: &Package, add: &mut Add<'_>) {
     macro_rules! without_each {
         ($field:ident) => {
             for j in 0..package.$field.len() {
