@@ -141,6 +141,15 @@ impl Call<'_> {
             .map(|repo| repo.id)
             .ok_or_else(|| Fault::generic(format!("No such repo: {}", repr(info))))
     }
+
+    fn external_repo_name(&self, id: i64) -> String {
+        let row = self.engine.store.external_repos.get(id);
+        row.map(|row| row.name.clone()).unwrap_or_default()
+    }
+
+    fn tag_name(&self, id: i64) -> String {
+        self.engine.store.tags.get(id).map(|row| row.name.clone()).unwrap_or_default()
+    }
 }
 
 pub(super) fn add_external_repo(call: &mut Call<'_>) -> Answer {
@@ -149,16 +158,17 @@ pub(super) fn add_external_repo(call: &mut Call<'_>) -> Answer {
     let external_repo = call.external_repo(call.arguments.get("repo_info"))?;
     let priority = call.arguments.integer("priority")?;
     let merge_mode = call.arguments.get("merge_mode").as_str().unwrap_or("koji").to_owned();
-    let taken = call
-        .engine
-        .store
-        .tag_external_repos
-        .find(|row| row.tag == tag && row.priority == priority)
-        .is_some();
-    if taken {
-        let name = repr(call.arguments.get("tag_info"));
-        let text = format!("tag {name} already has an external repo at priority {priority}");
-        return Err(Fault::generic(text));
+    let rows = &call.engine.store.tag_external_repos;
+    let same = rows.find(|row| row.tag == tag && row.external_repo == external_repo).is_some();
+    let taken = rows.find(|row| row.tag == tag && row.priority == priority).is_some();
+    if same || taken {
+        let name = call.tag_name(tag);
+        let with = if same {
+            format!("external repo {}", call.external_repo_name(external_repo))
+        } else {
+            format!("an external repo at priority {priority}")
+        };
+        return Err(Fault::generic(format!("tag {name} already associated with {with}")));
     }
     let id = call.engine.store.tag_external_repos.new_id();
     let row = TagExternalRepo { id, tag, external_repo, priority, merge_mode };
@@ -176,7 +186,7 @@ pub(super) fn remove_external_repo(call: &mut Call<'_>) -> Answer {
         .tag_external_repos
         .find(|row| row.tag == tag && row.external_repo == repo);
     let Some(id) = row.map(|row| row.id) else {
-        let name = repr(call.arguments.get("tag_info"));
+        let (name, repo) = (call.tag_name(tag), call.external_repo_name(repo));
         return Err(Fault::generic(format!("external repo {repo} not associated with tag {name}")));
     };
     call.engine.store.tag_external_repos.remove(id);

@@ -68,7 +68,10 @@ impl Engine {
             self.dispatch(method, params, session.clone(), credentials, 0)
                 .map(|value| (value, session))
         });
+        // Renewing a session is no call of the session: its number is not kept.
+        let is_login = matches!(method, "login" | "sslLogin");
         if let Ok((_, Some(session))) = &result
+            && !is_login
             && self.store.is_changed()
             && let Some(callnum) = credentials.callnum
         {

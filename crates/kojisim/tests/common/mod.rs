@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod shapes;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
