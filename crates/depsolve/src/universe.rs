@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::sync::OnceLock;
 
-use rpm::{Dep, EvrRef, md};
+use rpm::{ConstraintRef, Dep, EvrRef, Op, Relation, md};
 
 use crate::arch::{NOARCH, Score};
 use crate::arrays::Rows;
@@ -236,6 +236,27 @@ impl Universe {
                 && (score(*other) == NOARCH || Some(score(*other)) == best)
         };
         same_name.iter().copied().filter(is_better).collect()
+    }
+
+    /// The version of a package, as what it provides.
+    pub(crate) fn own_version(&self, package: u32) -> ConstraintRef<'_> {
+        let i = package as usize;
+        let release = self.offers.strings.get(self.releases[i]);
+        ConstraintRef {
+            op: Op::Eq,
+            epoch: self.epochs[i],
+            version: self.offers.strings.get(self.versions[i]),
+            release: (!release.is_empty()).then_some(release),
+        }
+    }
+
+    /// Whether a relation means a package by its name and version; obsoletes look at nothing else.
+    pub(crate) fn is_named(&self, package: u32, relation: &Relation) -> bool {
+        self.offers.strings.get(self.names[package as usize]) == relation.name
+            && relation
+                .constraint
+                .as_ref()
+                .is_none_or(|wanted| self.own_version(package).overlaps(wanted.as_ref()))
     }
 
     /// Why packages can never be installed; found out when somebody asks for the first time.

@@ -3,7 +3,7 @@
 //! The solver's clauses leave out packages that can never be installed, and do not tell where they come from. For
 //! explaining, the few that matter are made again from the relations, in full.
 
-use rpm::{Dep, Nevra};
+use rpm::{Dep, Nevra, Relation};
 
 use crate::arch::colour;
 use crate::offers::NONE;
@@ -194,12 +194,10 @@ pub(crate) fn statements(universe: &Universe, fact: &Fact) -> Vec<Statement> {
 
 /// By which simple conflicts and obsoletes one package excludes another.
 fn exclusions(universe: &Universe, from: u32, to: u32, into: &mut Vec<Statement>) {
-    let is_meant = |dep: u32| {
-        let list = universe.dep_lists[dep as usize];
-        list != NONE && universe.lists.row(list).binary_search(&to).is_ok()
-    };
     for dep in universe.conflict_deps.row(from) {
-        if is_meant(*dep) && complex(universe, *dep).is_none() {
+        let list = universe.dep_lists[*dep as usize];
+        let is_meant = list != NONE && universe.lists.row(list).binary_search(&to).is_ok();
+        if is_meant && complex(universe, *dep).is_none() {
             into.push(Statement::Conflicts {
                 package: name(universe, from),
                 relation: text(universe, *dep),
@@ -207,17 +205,14 @@ fn exclusions(universe: &Universe, from: u32, to: u32, into: &mut Vec<Statement>
             });
         }
     }
-    // Obsoletes look at names, while the list tells who provides it.
-    let same_name = universe.names[from as usize] == universe.names[to as usize];
-    if same_name || universe.obsoletes.row(from).binary_search(&to).is_ok() {
-        for dep in universe.obsolete_deps.row(from) {
-            if is_meant(*dep) {
-                into.push(Statement::Obsoletes {
-                    package: name(universe, from),
-                    relation: text(universe, *dep),
-                    obsoleted: name(universe, to),
-                });
-            }
+    for dep in universe.obsolete_deps.row(from) {
+        let relation = text(universe, *dep);
+        if relation.parse().is_ok_and(|relation: Relation| universe.is_named(to, &relation)) {
+            into.push(Statement::Obsoletes {
+                package: name(universe, from),
+                relation,
+                obsoleted: name(universe, to),
+            });
         }
     }
 }

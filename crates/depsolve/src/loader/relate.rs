@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use rpm::{Dep, Op};
+use rpm::Dep;
 
 use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
 use crate::PackageId;
@@ -169,17 +169,11 @@ impl Loader {
         let universe = &self.universe;
         let wanted = universe.offers.constraint(range);
         for other in by_name.row(name) {
-            let i = *other as usize;
-            let release = universe.offers.strings.get(universe.releases[i]);
-            let own = rpm::ConstraintRef {
-                op: Op::Eq,
-                epoch: universe.epochs[i],
-                version: universe.offers.strings.get(universe.versions[i]),
-                release: (!release.is_empty()).then_some(release),
-            };
-            if *other != package && wanted.is_none_or(|wanted| own.overlaps(wanted)) {
+            let is_meant =
+                wanted.is_none_or(|wanted| universe.own_version(*other).overlaps(wanted));
+            if *other != package && is_meant {
                 excluded.push((package, *other));
-                if universe.names[i] != universe.names[package as usize] {
+                if universe.names[*other as usize] != universe.names[package as usize] {
                     obsoleted.push((package, *other));
                 }
             }
