@@ -469,6 +469,47 @@ fn of_every_explanation_each_link_is_true_and_needed() {
     assert!(conflicts.get() > 600, "only {} conflicts were explained", conflicts.get());
 }
 
+/// Neighbours must not have the same colour: dead ends everywhere, and what is learnt from them is more than what is
+/// needed in the end.
+fn map_to_be_coloured() -> impl Strategy<Value = Case> {
+    (3..6usize, 2..4usize).prop_flat_map(|(countries, colours)| {
+        vec(prop::bool::weighted(0.9), countries * countries).prop_map(move |borders| {
+            let colours = &["red", "green", "blue"][..colours];
+            let mut text = String::new();
+            for country in 0..countries {
+                for colour in colours {
+                    text +=
+                        &format!("package c{country}-{colour}-1-1.noarch\n provides c{country}\n");
+                    for other in 0..country {
+                        if borders[country * countries + other] {
+                            text += &format!(" conflicts c{other}-{colour}\n");
+                        }
+                    }
+                }
+                text += &format!("install c{country}\n");
+            }
+            Case::parse(&text)
+        })
+    })
+}
+
+#[test]
+fn what_was_learnt_in_a_roundabout_way_is_told_straight() {
+    let conflicts = Cell::new(0);
+    let mut runner =
+        TestRunner::new(Config { cases: 1000, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&map_to_be_coloured(), |case| {
+        let problems = problems(&case);
+        let [Problem::Conflict(conflict)] = problems.as_slice() else { return Ok(()) };
+        conflicts.set(conflicts.get() + 1);
+        check(&case, conflict);
+        prop_assert!(is_minimal(&conflict.chain), "{}\n{}", conflict, case);
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+    assert!(conflicts.get() > 50, "only {} maps could not be coloured", conflicts.get());
+}
+
 #[test]
 fn causes_are_sorted_by_how_many_they_affect() {
     let missing = |capability: &str| Cause::Missing { capability: capability.to_owned() };

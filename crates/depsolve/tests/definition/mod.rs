@@ -63,14 +63,40 @@ pub(crate) fn holds(installed: &[&Package], dep: &Dep) -> bool {
 
 /// A link as a clause: whether it is followed when exactly these packages are installed.
 pub(crate) fn is_followed(link: &Link, installed: impl Fn(&Nevra) -> bool) -> bool {
-    link.says.package().is_some_and(|package| !installed(package))
-        || link.beside.iter().any(|package| !installed(package))
-        || link.candidates.iter().any(|candidate| installed(&candidate.package))
+    conditions(link).any(|package| !installed(package))
+        || candidates(link).any(|package| installed(package))
 }
 
-/// Whether the links of a chain cannot be followed together, but could without any one of them.
+/// The packages that all have to be installed for a link to matter.
+fn conditions(link: &Link) -> impl Iterator<Item = &Nevra> {
+    link.says.package().into_iter().chain(&link.beside)
+}
+
+fn candidates(link: &Link) -> impl Iterator<Item = &Nevra> {
+    link.candidates.iter().map(|candidate| &candidate.package)
+}
+
+/// Whether the links of a chain cannot be followed together, but could without any one of them; found out by trying
+/// all sets of packages.
 pub(crate) fn is_minimal(chain: &[Link]) -> bool {
-    let mut links: Vec<&Link> = chain.iter().collect();
+    let packages: BTreeSet<&Nevra> =
+        chain.iter().flat_map(|link| conditions(link).chain(candidates(link))).collect();
+    let packages: Vec<&Nevra> = packages.into_iter().collect();
+    assert!(packages.len() <= 20, "too many to try");
+    let bits = |some: &mut dyn Iterator<Item = &Nevra>| -> u32 {
+        some.map(|package| 1 << packages.binary_search(&package).unwrap()).fold(0, |a, b| a | b)
+    };
+    let mut links: Vec<(u32, u32)> = chain
+        .iter()
+        .map(|link| (bits(&mut conditions(link)), bits(&mut candidates(link))))
+        .collect();
+    let can_be_followed = |links: &[(u32, u32)]| {
+        (0u32..1 << packages.len()).any(|installed| {
+            links.iter().all(|(conditions, candidates)| {
+                installed & conditions != *conditions || installed & candidates != 0
+            })
+        })
+    };
     !can_be_followed(&links)
         && (0..links.len()).all(|place| {
             let link = links.remove(place);
@@ -78,24 +104,4 @@ pub(crate) fn is_minimal(chain: &[Link]) -> bool {
             links.insert(place, link);
             needed
         })
-}
-
-/// Whether links can be followed together, found out by trying all sets of packages.
-fn can_be_followed(links: &[&Link]) -> bool {
-    let packages: Vec<&Nevra> = packages_of(links.iter().copied()).into_iter().collect();
-    assert!(packages.len() < 20, "too many to try");
-    (0u32..1 << packages.len()).any(|set| {
-        let installed =
-            |nevra: &Nevra| packages.binary_search(&nevra).is_ok_and(|i| set >> i & 1 == 1);
-        links.iter().all(|link| is_followed(link, installed))
-    })
-}
-
-fn packages_of<'a>(links: impl Iterator<Item = &'a Link>) -> BTreeSet<&'a Nevra> {
-    links
-        .flat_map(|link| {
-            let candidates = link.candidates.iter().map(|candidate| &candidate.package);
-            link.says.package().into_iter().chain(&link.beside).chain(candidates)
-        })
-        .collect()
 }
