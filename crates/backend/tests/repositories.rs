@@ -109,7 +109,9 @@ impl World {
     fn kept(&self) -> Vec<PathBuf> {
         std::fs::read_dir(self.cache.path().join("repodata")).map_or_else(
             |_| Vec::new(),
-            |entries| entries.map(|entry| entry.unwrap().path()).collect(),
+            |entries| {
+                entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+            },
         )
     }
 
@@ -199,16 +201,15 @@ async fn what_is_damaged_on_disk_is_made_anew() {
     assert!(world.server.asked().is_empty());
     std::fs::write(directory.join("universe-x86_64"), b"").unwrap();
     std::fs::write(directory.join("primary"), b"<meta").unwrap();
-    let error = world.load(&world.repositories(), &[]).await.unwrap_err();
-    assert!(matches!(error, RepositoryError::Damaged { .. }), "{error}");
     assert_eq!(world.load(&world.repositories(), &[]).await.unwrap(), 2, "fetched again");
+    assert_eq!(world.server.asked().len(), 2);
 }
 
 #[tokio::test]
 async fn a_repository_without_an_index_is_gone_and_a_server_in_trouble_is_not() {
     let world = World::new();
     let repositories = world.repositories();
-    world.server.answer_with(Some(503));
+    world.server.answer_with(Some(403));
     let error = world.load(&repositories, &[]).await.unwrap_err();
     assert!(error.is_transient() && !error.is_gone(), "{error}");
     world.server.answer_with(None);

@@ -59,7 +59,7 @@ impl Kind {
 /// let downloader = Downloader::default();
 /// let snapshot =
 ///     downloader.snapshot("https://repos.example.org/f40/x86_64", &[Kind::Primary], directory)?;
-/// let packages = std::fs::File::open(snapshot.path(Kind::Primary).unwrap_or(directory));
+/// assert_eq!(snapshot.path(Kind::Primary), Some(directory.join("primary")));
 /// # Ok::<(), repocache::Error>(())
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -90,9 +90,14 @@ impl Snapshot {
 }
 
 impl Downloader {
-    /// With options of one's own. Whoever holds a clone of `cancel` can call it off.
-    pub fn new(options: Options, cancel: Cancel) -> Self {
-        Self { options, cancel }
+    /// Whoever holds a clone of `cancel` can call it off.
+    pub fn new(cancel: impl Into<Cancel>) -> Self {
+        Self::with_options(Options::default(), cancel)
+    }
+
+    /// With options of one's own.
+    pub fn with_options(options: Options, cancel: impl Into<Cancel>) -> Self {
+        Self { options, cancel: cancel.into() }
     }
 
     /// Fetches the index and the files of these kinds into a directory, which must be there and be nobody else's. A

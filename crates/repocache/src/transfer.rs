@@ -13,7 +13,8 @@ use curl::easy::{Easy2, Handler, List, WriteError};
 use rpm::md::{checksum::Hasher, repomd::MetadataFile};
 use tracing::{debug, warn};
 
-use crate::{Cancel, Error, Options};
+use crate::entry::PART;
+use crate::{Cancel, Error, GLANCE, Options};
 
 /// An index is a few kilobytes.
 const INDEX_LIMIT: u64 = 16 << 20;
@@ -23,17 +24,15 @@ const FILE_LIMIT: u64 = 2 << 30;
 const PROGRESS: u64 = 1 << 20;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How often one who waits looks whether he is still wanted.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// A connection, used for one file after the other.
 pub(crate) struct Connection<'a> {
     options: &'a Options,
     cancel: &'a Cancel,
     easy: Easy2<Sink>,
-    /// Whether the server's certificate is to be verified with the authorities of the options. The system's are tried
-    /// first.
-    own_authorities: bool,
+    /// With which authorities the server's certificate is verified: those of the system, then those of the options, one
+    /// file after the other.
+    authorities: usize,
 }
 
 /// What one attempt came to, when it did not bring the file.
@@ -47,7 +46,7 @@ enum Setback {
 impl<'a> Connection<'a> {
     pub(crate) fn new(options: &'a Options, cancel: &'a Cancel) -> Self {
         let nothing = Sink::new(Target::Memory(Vec::new()), None, 0, cancel.clone());
-        Self { options, cancel, easy: Easy2::new(nothing), own_authorities: false }
+        Self { options, cancel, easy: Easy2::new(nothing), authorities: 0 }
     }
 
     /// Fetches the index of a repository, which nothing vouches for, into memory.
@@ -68,8 +67,9 @@ impl<'a> Connection<'a> {
         to: &Path,
         expected: &MetadataFile,
     ) -> Result<(), Error> {
-        let partial = Partial(to.with_extension("part"));
+        let partial = Partial(to.with_extension(PART));
         let cache = |source| Error::Cache { path: to.to_owned(), source };
+        let file = File::create(&partial.0).map_err(cache)?;
         let hasher = match &expected.checksum {
             None => None,
             Some(checksum) => Some(checksum.hasher().ok_or_else(|| Error::Damaged {
@@ -77,7 +77,6 @@ impl<'a> Connection<'a> {
                 reason: format!("its checksum is of the unknown kind {}", checksum.kind),
             })?),
         };
-        let file = File::create(&partial.0).map_err(cache)?;
         let limit = expected.size.unwrap_or(FILE_LIMIT).min(FILE_LIMIT);
         *self.easy.get_mut() = Sink::new(Target::File(file), hasher, limit, self.cancel.clone());
         let result = self.attempts(url, to, Some(expected));
@@ -155,8 +154,8 @@ impl<'a> Connection<'a> {
             let performed = self.configure(url, past_proxies).and_then(|()| self.easy.perform());
             let Err(error) = &performed else { break performed };
             let unknown = error.is_peer_failed_verification() || error.is_ssl_cacert();
-            if unknown && !self.own_authorities && self.options.authorities.is_some() {
-                self.own_authorities = true;
+            if unknown && self.authorities < self.options.authorities.len() {
+                self.authorities += 1;
                 continue;
             }
             break performed;
@@ -211,10 +210,10 @@ impl<'a> Connection<'a> {
         easy.low_speed_time(self.options.patience)?;
         easy.signal(false)?;
         easy.progress(true)?;
-        if self.own_authorities
-            && let Some(authorities) = &self.options.authorities
+        if let Some(file) = self.authorities.checked_sub(1)
+            && let Some(file) = self.options.authorities.get(file)
         {
-            easy.cainfo(authorities)?;
+            easy.cainfo(file)?;
         }
         let mut headers = List::new();
         if past_proxies {
