@@ -14,7 +14,7 @@ use crate::rich;
 use crate::universe::{RICH, SINGLE};
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.005";
+const MAGIC: [u8; 16] = *b"koschei-univ.006";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;
@@ -83,7 +83,7 @@ macro_rules! arrays {
         $file.rows($($borrow)* u.compiled)?;
         $file.words($($borrow)* u.supplementing)?;
         $file.words($($borrow)* u.orphans)?;
-        $file.rows($($borrow)* u.orphan_betters)?;
+        $file.rows($($borrow)* u.orphan_names)?;
         $file.rows($($borrow)* u.reach)?;
         $file.rows($($borrow)* u.versioned_provides)?;
     }};
@@ -419,7 +419,7 @@ impl Universe {
                 .all(|code| rich::is_sound(self.compiled.row(code), lists))
             && below(&self.supplementing, packages)
             && below(&self.orphans, packages)
-            && rows(&self.orphan_betters, self.orphans.len(), packages)
+            && rows(&self.orphan_names, self.orphans.len(), packages)
             && rows(&self.reach, if self.orphans.is_empty() { 0 } else { packages }, packages)
             && well_formed(&self.versioned_provides)
             && self.versioned_provides.len() == packages

@@ -21,7 +21,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use crate::problem::{Candidate, Conflict, Extent, Link, Problem, Statement};
-use crate::rich::{Literal, package_of, positive};
+use crate::rich::{Literal, package_of};
 use crate::solver::{Clause, JobSource, Request, Solver};
 use crate::universe::{NEVER, Universe};
 
@@ -55,7 +55,7 @@ impl Solver<'_> {
     }
 
     /// Clauses that cannot all be met, the failed one first.
-    fn proof(&self) -> Vec<Step> {
+    fn proof(&self) -> Vec<Clause> {
         let mut proof = Proof {
             solver: self,
             steps: Vec::new(),
@@ -66,26 +66,18 @@ impl Solver<'_> {
             proof.add(conflict);
         }
         for (literal, why) in self.trail.iter().zip(&self.why).rev() {
-            if proof.rests_on.contains(&package_of(*literal)) {
-                match why {
-                    Some(why) => proof.add(*why),
-                    // Nothing else is decided at level 1 without a reason.
-                    None => proof.steps.push(Step::Orphan(package_of(*literal))),
-                }
+            if proof.rests_on.contains(&package_of(*literal))
+                && let Some(why) = why
+            {
+                proof.add(*why);
             }
         }
         proof.steps
     }
 
     /// What a step of the proof says, in full.
-    fn fact(&self, step: Step) -> Option<Fact> {
+    fn fact(&self, clause: Clause) -> Option<Fact> {
         let universe = self.universe;
-        let clause = match step {
-            Step::Clause(clause) => clause,
-            Step::Orphan(package) => {
-                return Some(Fact { literals: vec![-positive(package)], origin: Origin::Orphan });
-            }
-        };
         match clause {
             Clause::Pair(a, b) => Some(Fact::pair(a, b)),
             Clause::Single { package, only } => facts::demand(universe, package, &[only]),
@@ -95,23 +87,18 @@ impl Solver<'_> {
             Clause::General(id) => Some(facts::general(universe, id)),
             Clause::Dynamic(job) => Some(Fact {
                 literals: self.dynamic.row(job).iter().map(|word| *word as Literal).collect(),
-                origin: Origin::Request(self.sources[job as usize]),
+                origin: match self.sources[job as usize] {
+                    JobSource::Inferior(_) => Origin::Orphan,
+                    source => Origin::Request(source),
+                },
             }),
         }
     }
 }
 
-/// A clause that a proof needs.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    Clause(Clause),
-    /// This package of an inferior architecture was excluded, since something better is within reach.
-    Orphan(u32),
-}
-
 struct Proof<'a> {
     solver: &'a Solver<'a>,
-    steps: Vec<Step>,
+    steps: Vec<Clause>,
     told: HashSet<(u8, u32, u32)>,
     /// Packages whose decision needs a reason.
     rests_on: HashSet<u32>,
@@ -133,7 +120,7 @@ impl Proof<'_> {
                 waiting.extend(solver.derived[start..solver.derived_ends[learnt]].iter().rev());
                 continue;
             }
-            self.steps.push(Step::Clause(clause));
+            self.steps.push(clause);
             solver.for_each_literal(clause, |literal| {
                 self.rests_on.insert(package_of(literal));
             });
@@ -286,6 +273,6 @@ fn relation(source: JobSource, request: &Request<'_>) -> String {
     match source {
         JobSource::BuildGroup(i) => request.build_group[i].clone(),
         JobSource::BuildRequires(i) => request.build_requires[i].to_string(),
-        JobSource::Learnt => String::new(),
+        JobSource::Inferior(_) | JobSource::Learnt => String::new(),
     }
 }

@@ -17,6 +17,8 @@ use crate::{Problem, Universe};
 pub(crate) enum JobSource {
     BuildGroup(usize),
     BuildRequires(usize),
+    /// Not asked for, but depending on what is: a package of an inferior architecture needs its better half.
+    Inferior(u32),
     Learnt,
 }
 
@@ -116,6 +118,7 @@ impl Solver<'_> {
         }
         self.jobs = self.sources.len();
         self.jobs_of_several = self.several.len();
+        self.bind_orphans();
     }
 
     fn add_job(&mut self, source: JobSource) {

@@ -136,7 +136,7 @@ impl Loader {
             .collect();
         universe.requires = Rows::new();
         universe.reach = Rows::new();
-        universe.orphan_betters = Rows::new();
+        universe.orphan_names = Rows::new();
         universe.versioned_provides = Rows::new();
         Loader {
             policy: ArchPolicy::new(arch),

@@ -1,16 +1,18 @@
-//! Packages of an inferior architecture without a better half.
+//! Packages of an inferior architecture where not all have a better half.
 //!
-//! libsolv forbids them only when a better package of the same name is within reach of the request; so what may be
-//! installed depends on everything that the request can lead to. Repositories of one architecture have no orphans, and
-//! multilib ones should have none.
+//! libsolv calls an architecture inferior only when a package of the same name and a better one is within reach of the
+//! request; so what may be installed depends on everything that the request can lead to. Repositories of one
+//! architecture have no orphans, and multilib ones should have none.
 
+use crate::arch::NOARCH;
 use crate::rich::{self, positive};
-use crate::solver::Solver;
+use crate::solver::{JobSource, Solver};
 use crate::universe::{ENHANCES, SUPPLEMENTS};
 
 impl Solver<'_> {
-    /// An orphan of inferior architecture is excluded when a better package of its name is within reach of the request.
-    pub(crate) fn exclude_orphans(&mut self) {
+    /// Adds what is said about packages of architectures that are inferior for this request: each needs a package of the best
+    /// one and of the same EVR beside it, and is excluded where there is none.
+    pub(crate) fn bind_orphans(&mut self) {
         let universe = self.universe;
         if universe.orphans.is_empty() {
             return;
@@ -43,11 +45,19 @@ impl Solver<'_> {
             }
         }
         for (i, orphan) in universe.orphans.iter().enumerate() {
-            let betters = universe.orphan_betters.row(i as u32);
-            if self.decision[*orphan as usize] == 0 && betters.iter().any(|p| known[*p as usize]) {
-                self.assign(-positive(*orphan), 1, None);
-            }
+            let score = |package: u32| universe.arch_score[package as usize];
+            let same = universe.orphan_names.row(i as u32).iter().copied();
+            let reached = same.clone().filter(|p| known[*p as usize] && score(*p) != NOARCH);
+            let Some(best) = reached.map(score).min().filter(|best| *best < score(*orphan)) else {
+                continue;
+            };
+            let same: Vec<u32> = same.collect();
+            let better = universe.better_halves(*orphan, &same, best);
+            let literals = std::iter::once(-positive(*orphan));
+            let literals = literals.chain(better.into_iter().map(positive));
+            self.add_clause(literals, JobSource::Inferior(*orphan));
         }
+        self.jobs = self.sources.len();
         self.reach = known;
     }
 }

@@ -313,7 +313,6 @@ impl<'u> Solver<'u> {
     /// Jobs with one candidate are no decisions; they and what follows from them make level 1. `jobs` and `several`:
     /// how many of them are decided already.
     pub(crate) fn decide_units(&mut self, jobs: usize, several: usize) -> i32 {
-        self.exclude_orphans();
         for job in jobs as u32..self.jobs as u32 {
             match self.dynamic.row(job) {
                 [] => {
@@ -333,7 +332,7 @@ impl<'u> Solver<'u> {
                 _ => {}
             }
         }
-        for i in several..self.jobs_of_several {
+        for i in several..self.several.len() {
             // All candidates but one may be impossible from the start. Such jobs come after those with one candidate.
             let job = self.several[i];
             match self.status(job) {

@@ -113,10 +113,10 @@ pub struct Universe {
     pub(crate) compiled: Rows,
     /// Packages that supplement something, ascending.
     pub(crate) supplementing: Vec<u32>,
-    /// Packages of inferior architecture that have no better half of identical EVR, ascending; beside them, the
-    /// better ones of the same name; and for requests that have to do with them, package to packages it leads to.
+    /// Packages of inferior architecture of whose name not all have a better half of identical EVR, ascending; beside
+    /// them, all of the same name; and for requests that have to do with them, package to packages it leads to.
     pub(crate) orphans: Vec<u32>,
-    pub(crate) orphan_betters: Rows,
+    pub(crate) orphan_names: Rows,
     pub(crate) reach: Rows,
     /// Package to its versioned provides, (name, version and operator) as two words, for ordering candidates.
     pub(crate) versioned_provides: Rows,
@@ -223,17 +223,12 @@ impl Universe {
 
     /// Of the packages of its name, those beside which a package of an inferior architecture may be installed: of
     /// identical EVR, and of the best architecture or `noarch`.
-    pub(crate) fn better_halves(&self, package: u32, same_name: &[u32]) -> Vec<u32> {
-        let score = |package: u32| self.arch_score[package as usize];
-        let best = same_name.iter().map(|p| score(*p)).filter(|score| *score != NOARCH).min();
+    pub(crate) fn better_halves(&self, package: u32, same_name: &[u32], best: Score) -> Vec<u32> {
         let is_better = |other: &u32| {
-            let (a, b) = (package as usize, *other as usize);
-            a != b
-                && self.arch[a] != self.arch[b]
-                && self.epochs[a] == self.epochs[b]
-                && self.versions[a] == self.versions[b]
-                && self.releases[a] == self.releases[b]
-                && (score(*other) == NOARCH || Some(score(*other)) == best)
+            let score = self.arch_score[*other as usize];
+            self.arch[package as usize] != self.arch[*other as usize]
+                && self.same_evr(package, *other)
+                && (score == NOARCH || score == best)
         };
         same_name.iter().copied().filter(is_better).collect()
     }
@@ -257,6 +252,14 @@ impl Universe {
                 .constraint
                 .as_ref()
                 .is_none_or(|wanted| self.own_version(package).overlaps(wanted.as_ref()))
+    }
+
+    /// Whether two EVRs are spelled the same.
+    pub(crate) fn same_evr(&self, a: u32, b: u32) -> bool {
+        let (a, b) = (a as usize, b as usize);
+        self.epochs[a] == self.epochs[b]
+            && self.versions[a] == self.versions[b]
+            && self.releases[a] == self.releases[b]
     }
 
     /// Why packages can never be installed; found out when somebody asks for the first time.

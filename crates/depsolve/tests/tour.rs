@@ -549,3 +549,40 @@ fn what_is_provided_twice_counts_once() {
     );
     assert_eq!(installed, "h-0:1-2.noarch");
 }
+
+/// Of d, the i686 package has no better half but one that is noarch and cannot stand beside it. So it can never be
+/// installed; but libsolv notices this only when it has decided for another d.
+#[test]
+fn an_inferior_architecture_beside_noarch_is_ruled_out_only_by_what_is_installed() {
+    let installed = solve(
+        "package a-1-1.i686
+           provides x
+           provides y
+         package b-1-2.noarch
+           requires x
+           requires y
+         package d-2~rc1-2.x86_64
+           provides x
+         package d-2^git1-1.i686
+           provides y
+         package d-2^git1-1.noarch
+         install b",
+    );
+    assert_eq!(installed, "a-0:1-1.i686 b-0:1-2.noarch d-0:2~rc1-2.x86_64");
+}
+
+#[test]
+fn of_three_architectures_the_best_within_reach_counts() {
+    let repository = "arch i686
+                      package lib-1-1.i386
+                        provides old
+                      package lib-1-1.i586
+                      package lib-2-1.i686
+                      ";
+    // i586 is better than i386, and cannot stand beside it.
+    let problem = solve(&format!("{repository} install old"));
+    assert!(problem.contains("cannot install both lib-1-1.i586 and lib-1-1.i386"), "{problem}");
+    assert_eq!(solve(&format!("{repository} install lib < 2")), "lib-0:1-1.i586");
+    let problem = solve(&format!("{repository} install old\n install lib"));
+    assert!(problem.contains("lib-1-1.i386 has inferior architecture"), "{problem}");
+}

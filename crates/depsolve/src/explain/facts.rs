@@ -5,7 +5,7 @@
 
 use rpm::{Dep, Nevra, Relation};
 
-use crate::arch::colour;
+use crate::arch::{NOARCH, colour};
 use crate::offers::NONE;
 use crate::problem::Statement;
 use crate::rich::{self, Literal, Normal, package_of, positive};
@@ -79,8 +79,10 @@ fn demands(universe: &Universe, package: u32) -> impl Iterator<Item = (Source, F
         universe.has(package, INFERIOR) && universe.orphans.binary_search(&package).is_err();
     let inferior = inferior.then(|| {
         let same: Vec<u32> = universe.same_name(package).collect();
-        let mut literals: Vec<Literal> =
-            universe.better_halves(package, &same).into_iter().map(positive).collect();
+        let scores = same.iter().map(|other| universe.arch_score[*other as usize]);
+        let best = scores.filter(|score| *score != NOARCH).min().unwrap_or(NOARCH);
+        let better = universe.better_halves(package, &same, best);
+        let mut literals: Vec<Literal> = better.into_iter().map(positive).collect();
         literals.insert(0, -positive(package));
         (Source::Inferior, Fact::of_repository(literals))
     });

@@ -203,9 +203,8 @@ impl Loader {
         Ok(())
     }
 
-    /// A package of an inferior architecture may be installed only beside the better one of identical EVR.
-    /// One that has none is an orphan: it may be installed only if nothing that was asked for can lead to a
-    /// better one, which depends on the request.
+    /// A package of an inferior architecture may be installed only beside the better one of identical EVR. Where
+    /// one of a name has none, what is inferior depends on the request; see `orphans`.
     fn bind_inferior(
         &mut self,
         by_name: &Rows,
@@ -217,15 +216,22 @@ impl Loader {
             let score = |package: u32| self.universe.arch_score[package as usize];
             let best: Option<Score> = same.iter().map(|p| score(*p)).filter(|s| *s != NOARCH).min();
             let Some(best) = best else { continue };
-            for package in same.iter().filter(|p| score(**p) != NOARCH && score(**p) != best) {
-                let better = self.universe.better_halves(*package, same);
-                // One that is noarch cannot stand beside it.
-                if better.iter().all(|other| score(*other) == NOARCH) {
-                    self.universe.orphans.push(*package);
-                } else {
-                    required.push((*package, lists.intern(&better)));
-                }
-                self.universe.flags[*package as usize] |= INFERIOR;
+            let is_inferior = |p: &u32| score(*p) != NOARCH && score(*p) != best;
+            let inferior: Vec<u32> = same.iter().copied().filter(is_inferior).collect();
+            let halves: Vec<Vec<u32>> = inferior
+                .iter()
+                .map(|package| self.universe.better_halves(*package, same, best))
+                .collect();
+            // One that is noarch cannot stand beside it.
+            let is_orphan = |better: &Vec<u32>| better.iter().all(|other| score(*other) == NOARCH);
+            if halves.iter().any(is_orphan) {
+                self.universe.orphans.extend(&inferior);
+            } else {
+                let bound = inferior.iter().zip(&halves);
+                required.extend(bound.map(|(package, better)| (*package, lists.intern(better))));
+            }
+            for package in inferior {
+                self.universe.flags[package as usize] |= INFERIOR;
             }
         }
     }
@@ -238,12 +244,10 @@ impl Loader {
         }
         let universe = &mut self.universe;
         universe.orphans.sort_unstable();
-        universe.orphan_betters = Rows::new();
+        universe.orphan_names = Rows::new();
         for orphan in &universe.orphans {
-            let score = |package: &u32| universe.arch_score[*package as usize];
-            let same = by_name.row(universe.names[*orphan as usize]).iter().copied();
-            let betters = same.filter(|p| score(p) != NOARCH && score(p) < score(orphan));
-            universe.orphan_betters.push(betters);
+            let same = by_name.row(universe.names[*orphan as usize]);
+            universe.orphan_names.push(same.iter().copied());
         }
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         for package in 0..universe.names.len() as u32 {
@@ -252,7 +256,7 @@ impl Loader {
             pairs.extend(by_name.row(universe.names[i]).iter().filter_map(|other| {
                 let j = *other as usize;
                 let (mine, theirs) = (universe.arch_score[i], universe.arch_score[j]);
-                (theirs != NOARCH && theirs < mine && universe.evr_rank[i] == universe.evr_rank[j])
+                (theirs != NOARCH && theirs < mine && universe.same_evr(package, *other))
                     .then_some((package, *other))
             }));
             let at = || universe.package(PackageId(package)).to_string();

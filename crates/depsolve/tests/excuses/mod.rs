@@ -7,6 +7,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::collections::HashSet;
+
 use rpm::md::Package;
 use rpm::{Dep, Relation, Rich};
 
@@ -126,10 +128,13 @@ fn with_paths_provided(case: &Case) -> Option<Case> {
             }
         });
     }
-    // First as provides, and only then by path.
+    // First as provides (of packages that the machine can run), and only then by path.
+    let universe = case.universe();
+    let run: HashSet<String> =
+        universe.packages().map(|p| universe.package(p).to_string()).collect();
     paths.retain(|path| {
-        let mut provides = case.packages.iter().flat_map(|package| &package.provides);
-        !provides.any(|provide| provide.name == *path)
+        let packages = case.packages.iter().filter(|p| run.contains(&p.nevra.to_string()));
+        !packages.flat_map(|p| &p.provides).any(|provide| provide.name == *path)
     });
     let mut provided = case.clone();
     let mut any = false;
