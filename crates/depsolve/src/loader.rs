@@ -66,8 +66,13 @@ enum Kind {
     Rich(Dep),
 }
 
-/// How long all names, versions and paths of a repository may be together. Debian has 20 MB; numbers have 32 bits.
-const MAX_TEXT: usize = 1 << 30;
+/// How long all names, versions and paths of a repository may be together. Debian has 20 MB.
+const MAX_TEXT: usize = 256 << 20;
+
+/// How many packages a repository may have, and how many relations and files its packages may have together. Debian has
+/// 64,000 and 700,000.
+const MAX_PACKAGES: usize = 1 << 20;
+const MAX_RELATIONS: usize = 1 << 24;
 
 /// How many pairs of packages may have to do with each other, counted separately for those that exclude each other,
 /// for lists of providers, and so on. Debian's lists have 50,000 members. With this the arrays stay under a gigabyte.
@@ -181,22 +186,42 @@ impl Loader {
         reader: impl Read,
         mut keep: impl FnMut(&Nevra, Option<&str>) -> bool,
     ) -> Result<(), md::Error> {
-        for package in md::primary::Reader::new(reader)? {
+        let mut reader = md::primary::Reader::new(reader)?;
+        while let Some(package) = reader.next() {
             let package = package?;
             if !keep(&package.nevra, package.source_rpm.as_deref()) {
                 continue;
             }
             self.add(package);
-            let text = self.universe.offers.strings.text.len() + self.file_text.len();
-            if text > MAX_TEXT {
-                return Err(md::Error::Malformed {
-                    file: "primary.xml".to_owned(),
-                    line: 0,
-                    reason: format!("its names and paths take more than {MAX_TEXT} bytes"),
-                });
+            if let Some(reason) = self.too_large() {
+                let (file, line) = ("primary.xml".to_owned(), reader.line());
+                return Err(md::Error::Malformed { file, line, reason });
             }
         }
         Ok(())
+    }
+
+    /// Whether what has been added is more than any repository has.
+    fn too_large(&self) -> Option<String> {
+        let text = self.universe.offers.strings.text.len() + self.file_text.len();
+        let relations = self.provides.len()
+            + self.universe.requires.data.len()
+            + self.conflicts.data.len()
+            + self.obsoletes.data.len()
+            + self.recommends.data.len()
+            + self.suggests.data.len()
+            + self.supplements.data.len()
+            + self.enhances.data.len()
+            + self.files.len();
+        if text > MAX_TEXT {
+            Some(format!("names and paths of more than {MAX_TEXT} bytes"))
+        } else if self.universe.names.len() > MAX_PACKAGES {
+            Some(format!("more than {MAX_PACKAGES} packages"))
+        } else if relations > MAX_RELATIONS {
+            Some(format!("more than {MAX_RELATIONS} relations and files"))
+        } else {
+            None
+        }
     }
 
     /// Adds one package, all of whose files are in `package.files`. Source packages and packages that the machine

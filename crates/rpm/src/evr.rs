@@ -97,15 +97,23 @@ impl Eq for Evr {}
 
 impl fmt::Display for EvrRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.epoch != 0 {
+        if self.epoch != 0 || begins_like_an_epoch(self.version) {
             write!(f, "{}:", self.epoch)?;
         }
         f.write_str(self.version)?;
-        if !self.release.is_empty() {
+        // A hyphen within the version would otherwise begin the release.
+        if !self.release.is_empty() || self.version.contains('-') {
             write!(f, "-{}", self.release)?;
         }
         Ok(())
     }
+}
+
+/// A version such as `5:1` needs its epoch before it, even 0, or 5 would be read as one.
+fn begins_like_an_epoch(version: &str) -> bool {
+    version
+        .split_once(':')
+        .is_some_and(|(digits, _)| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()))
 }
 
 impl fmt::Display for Evr {

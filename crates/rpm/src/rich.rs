@@ -156,6 +156,9 @@ impl FromStr for Dep {
 /// Reads a text in parentheses. `(foo)` is legal and means `foo`.
 fn parse_group(text: &str) -> Result<Dep, ParseError> {
     let fail = |reason: &str| ParseError::new(text, "a rich dependency", reason);
+    if text.contains(|c: char| c.is_whitespace() && c != ' ') {
+        return Err(fail("it has white space other than spaces"));
+    }
     let mut parser = Parser { rest: text, terms: 0 };
     let dep = parser.group(0).map_err(fail)?;
     if parser.rest.is_empty() {

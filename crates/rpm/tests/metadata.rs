@@ -313,3 +313,82 @@ fn every_compression_is_recognised() {
         assert_eq!(read_primary(&compressed).unwrap(), []);
     }
 }
+
+#[test]
+fn old_and_new_checksums_are_verified() {
+    // As md5sum and its relatives compute them for the three bytes "rpm".
+    for (kind, value) in [
+        ("md5", "455385f5d8493917cb83541909b7cfa9"),
+        ("sha", "d839ee45896e6fd6af263edfd34014da50964f0b"),
+        ("sha1", "d839ee45896e6fd6af263edfd34014da50964f0b"),
+        ("sha256", "9e7ab438597fee20e16e8e441bed0ce966bd59e0fb993fa7c94be31fb1384d88"),
+        (
+            "sha512",
+            "5b65370143df56973421ad6a5ff549e7ef1a5bec8e161cac4faaf2a1da3b03a0d364aa8be9160b2b9dd4e92846c7ef5fe256f7e6ab5de2d3a9e63cc96597407d",
+        ),
+    ] {
+        let checksum = md::Checksum { kind: kind.to_owned(), value: value.to_owned() };
+        assert!(checksum.matches(b"rpm".as_slice()).unwrap(), "{kind}");
+        assert!(!checksum.matches(b"rqm".as_slice()).unwrap(), "{kind}");
+    }
+    let unknown = md::Checksum { kind: "crc32".to_owned(), value: String::new() };
+    let error = unknown.matches(b"rpm".as_slice()).unwrap_err();
+    assert_eq!(error.to_string(), "checksums of type crc32 are not supported");
+}
+
+#[test]
+fn what_xml_cannot_hold_bare_is_written_so_that_it_arrives() {
+    let package = Package {
+        nevra: Nevra::new("a\n<b>", 0, "1", "1", "noarch"),
+        checksum: md::Checksum { kind: "\"".to_owned(), value: "<&".to_owned() },
+        requires: vec![Relation::any("tab\tand 'quote'").into()],
+        url: "bell \u{7}".to_owned(),
+        location: "x".to_owned(),
+        ..Package::default()
+    };
+    let written = md::write::complete_primary_xml(std::slice::from_ref(&package));
+    let expected = Package { url: "bell \u{fffd}".to_owned(), ..package };
+    assert_eq!(read_primary(written.as_bytes()).unwrap(), [expected]);
+}
+
+#[test]
+fn damaged_compression_is_refused_with_file_and_line() {
+    let text = "<metadata>\n".to_owned() + &"<package/>\n".repeat(10_000);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    let mut gz = encoder.finish().unwrap();
+    gz.truncate(gz.len() - 12);
+    // A frame that asks for a window of 2 GiB.
+    let zst = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00].to_vec();
+    for (damaged, begin) in [(gz, "primary.xml, line "), (zst, "primary.xml, line 1: ")] {
+        let error = read_primary(&damaged).unwrap_err();
+        assert!(error.to_string().starts_with(begin), "{error}");
+        assert!(!error.is_transient(), "{error}");
+    }
+}
+
+#[test]
+fn an_error_stays_short_whatever_is_quoted() {
+    let name = "n".repeat(1 << 20);
+    let text =
+        format!("<metadata><package><name>{name}</name><requires><entry name='a' flags='{name}'/>");
+    let error = read_primary(text.as_bytes()).unwrap_err().to_string();
+    assert!(error.ends_with("is none of LT, LE, EQ, GE and GT"), "{error}");
+    assert!(error.len() < 500, "{error}");
+    let error = read_primary(format!("<metadata></{name}>").as_bytes()).unwrap_err().to_string();
+    assert!(error.len() < 500, "{error}");
+}
+
+#[test]
+fn an_error_of_the_source_may_go_away() {
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::ConnectionReset.into())
+        }
+    }
+    let gzip = [0x1f_u8, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let broken = std::io::Read::chain(gzip.as_slice(), Broken);
+    let error = primary::Reader::new(broken).unwrap().next().unwrap().unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}

@@ -216,6 +216,7 @@ fn malformed_rich_dependencies_are_refused() {
         ("(foo else bar)", "else without if or unless"),
         ("(foo or bar) baz", "something follows the closing parenthesis"),
         ("(foo >= or bar)", "malformed"),
+        ("(foo\tor bar)", "it has white space other than spaces"),
         ("(foo >< 1 or bar)", "an operator is not one of"),
     ] {
         let error = text.parse::<Dep>();
@@ -304,5 +305,13 @@ proptest! {
         let _ = text.parse::<Nevra>();
         let _ = soup.parse::<Dep>();
         let _ = rpmvercmp(&text, &soup);
+    }
+}
+
+#[test]
+fn versions_that_no_package_should_have_print_as_they_are_read() {
+    for text in ["0:5:1-1", "1-2-", "a:1", ":1", "1--3"] {
+        let evr: Evr = text.parse().unwrap();
+        assert_eq!(evr.to_string(), text);
     }
 }

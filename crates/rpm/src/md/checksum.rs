@@ -1,8 +1,14 @@
 //! Checksums as rpm-md names them.
+//!
+//! They tell damage, not malice: whoever can change a repository can change its index as well. So sha1 (which old
+//! versions of createrepo call `sha`) and md5 are as good as any here, and the repositories of old releases are
+//! checked like new ones. New ones are written with sha256.
 
 use std::fmt;
 use std::io::{self, Read};
 
+use md5::Md5;
+use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 /// A checksum of a known kind, in lower-case hexadecimal.
@@ -32,8 +38,7 @@ impl Checksum {
         Checksum { kind: "sha256".to_owned(), value: hex(&Sha256::digest(bytes)) }
     }
 
-    /// Something that computes a checksum of the same kind; `None` for kinds that are not known here
-    /// (md5 and sha1 are not: no repository of the last ten years relies on them).
+    /// Something that computes a checksum of the same kind; `None` for kinds that are not known here.
     pub fn hasher(&self) -> Option<Hasher> {
         Hasher::new(&self.kind)
     }
@@ -65,6 +70,9 @@ pub struct Hasher(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
+    Md5(Md5),
+    /// With its name: `sha` or `sha1`.
+    Sha1(&'static str, Sha1),
     Sha224(Sha224),
     Sha256(Sha256),
     Sha384(Sha384),
@@ -75,6 +83,9 @@ impl Hasher {
     /// For the kind as rpm-md names it.
     pub fn new(kind: &str) -> Option<Self> {
         Some(Hasher(match kind {
+            "md5" => Kind::Md5(Md5::new()),
+            "sha" => Kind::Sha1("sha", Sha1::new()),
+            "sha1" => Kind::Sha1("sha1", Sha1::new()),
             "sha224" => Kind::Sha224(Sha224::new()),
             "sha256" => Kind::Sha256(Sha256::new()),
             "sha384" => Kind::Sha384(Sha384::new()),
@@ -86,6 +97,8 @@ impl Hasher {
     /// A new one of the same kind.
     pub fn anew(&self) -> Self {
         Hasher(match &self.0 {
+            Kind::Md5(_) => Kind::Md5(Md5::new()),
+            Kind::Sha1(name, _) => Kind::Sha1(name, Sha1::new()),
             Kind::Sha224(_) => Kind::Sha224(Sha224::new()),
             Kind::Sha256(_) => Kind::Sha256(Sha256::new()),
             Kind::Sha384(_) => Kind::Sha384(Sha384::new()),
@@ -101,6 +114,8 @@ impl Hasher {
     /// Adds some bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
+            Kind::Md5(h) => h.update(bytes),
+            Kind::Sha1(_, h) => h.update(bytes),
             Kind::Sha224(h) => h.update(bytes),
             Kind::Sha256(h) => h.update(bytes),
             Kind::Sha384(h) => h.update(bytes),
@@ -111,6 +126,8 @@ impl Hasher {
     /// The checksum of everything added.
     pub fn finish(self) -> Checksum {
         let (kind, value) = match self.0 {
+            Kind::Md5(h) => ("md5", hex(&h.finalize())),
+            Kind::Sha1(name, h) => (name, hex(&h.finalize())),
             Kind::Sha224(h) => ("sha224", hex(&h.finalize())),
             Kind::Sha256(h) => ("sha256", hex(&h.finalize())),
             Kind::Sha384(h) => ("sha384", hex(&h.finalize())),

@@ -7,6 +7,9 @@ use quick_xml::events::Event;
 use super::Error;
 use super::xml::{Scanner, attributes};
 
+/// How large the file may be when decompressed: about ten times Fedora's.
+pub const LIMIT: u64 = 16 << 20;
+
 /// All groups of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comps {
@@ -72,7 +75,7 @@ impl MemberKind {
 impl Comps {
     /// Reads a comps file.
     pub fn read(reader: impl Read) -> Result<Self, Error> {
-        let mut scanner = Scanner::new(reader, "comps.xml")?;
+        let mut scanner = Scanner::new(reader, "comps.xml", LIMIT)?;
         let mut comps = Comps::default();
         let mut in_group = false;
         let mut seen_root = false;

@@ -7,11 +7,14 @@ use quick_xml::events::Event;
 use super::Error;
 use super::xml::{Scanner, attributes};
 
+/// How large the file may be when decompressed: about eight times Fedora's.
+pub const LIMIT: u64 = 8 << 30;
+
 /// Calls `visit` with the package's checksum (`pkgid`) and each of its paths, in the order of the file.
 ///
 /// Nothing is kept, so a repository of any size needs the same little memory.
 pub fn read(reader: impl Read, mut visit: impl FnMut(&str, &str)) -> Result<(), Error> {
-    let mut scanner = Scanner::new(reader, "filelists.xml")?;
+    let mut scanner = Scanner::new(reader, "filelists.xml", LIMIT)?;
     let mut package = String::new();
     let mut path = String::new();
     let mut seen_root = false;

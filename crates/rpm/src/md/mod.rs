@@ -13,6 +13,28 @@
 //! | [`write`](mod@write) | the other direction: a directory that dnf accepts |
 //! | [`decompress`] | gz, xz, zst and bz2, told apart by their first bytes |
 //! | [`checksum`] | sha256 and its relatives |
+//!
+//! # Bounds
+//!
+//! Any bytes at all give packages or one error that names file and line. Whatever the bytes:
+//!
+//! | what | at most | real ones |
+//! | --- | --- | --- |
+//! | [`primary`] decompressed | 4 GiB | 0.2 GiB |
+//! | [`filelists`] decompressed | 8 GiB | 1 GiB |
+//! | [`comps`], [`repomd`] decompressed | 16 MiB | 2 MiB, 10 kB |
+//! | memory of a decompressor | 128 MiB | 8 to 65 MiB |
+//! | a tag or a text | 4 MiB | 100 kB |
+//! | elements within each other | 16 | 5 |
+//! | relations and files of one package | 1,000,000 | 30,000 |
+//! | XML of one package | 64 MiB | 2 MiB |
+//! | files that `repomd.xml` lists | 1000 | 12 |
+//! | parentheses within each other in a rich dependency | [64](crate::MAX_NESTING) | 4 |
+//! | operands of a rich dependency | 4096 | 10 |
+//!
+//! Numbers that a file tells about itself (`packages="1000000000"`, sizes) are never believed: memory grows with what
+//! is really there. Entities other than XML's own five are refused, so nothing expands. A whole universe has bounds of
+//! its own, see `depsolve::LoadError`.
 
 pub mod checksum;
 pub mod comps;

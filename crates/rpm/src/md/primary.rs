@@ -5,12 +5,18 @@ use std::io::Read;
 
 use quick_xml::events::{BytesStart, Event};
 
-use super::xml::{Scanner, attributes};
+use super::xml::{Scanner, attributes, shown_name};
 use super::{Error, Package, Requirement};
 use crate::{Constraint, Dep, Op, Relation};
 
 /// How many relations or files one package may list; the largest real ones have some ten thousand.
 const MAX_ENTRIES: usize = 1_000_000;
+
+/// How many bytes of XML one package may take; the largest real ones take a few.
+const MAX_PACKAGE: u64 = 64 << 20;
+
+/// How large the file may be when decompressed: about twenty times Fedora's.
+pub const LIMIT: u64 = 4 << 30;
 
 /// An iterator over the packages of `primary.xml` (plain or compressed), in the order of the file.
 ///
@@ -25,8 +31,13 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Begins to read.
     pub fn new(reader: impl Read + 'a) -> Result<Self, Error> {
-        let scanner = Scanner::new(reader, "primary.xml")?;
+        let scanner = Scanner::new(reader, "primary.xml", LIMIT)?;
         Ok(Reader { scanner, text: String::new(), seen_root: false, done: false })
+    }
+
+    /// The line that has been reached, counted from 1.
+    pub fn line(&self) -> u64 {
+        self.scanner.line()
     }
 
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
@@ -58,6 +69,7 @@ impl<'a> Reader<'a> {
         let mut package = Package::default();
         let mut list = List::None;
         let mut entries = 0usize;
+        let start = self.scanner.bytes();
         loop {
             // The event borrows the scanner, so what needs the scanner again waits until the event is gone.
             let mut fail = None;
@@ -94,7 +106,7 @@ impl<'a> Reader<'a> {
                 let reason = if package.nevra.name.is_empty() {
                     reason
                 } else {
-                    format!("package {}: {reason}", package.nevra.name)
+                    format!("package {}: {reason}", shown_name(&package.nevra.name))
                 };
                 return Err(self.scanner.malformed(reason));
             }
@@ -125,7 +137,13 @@ impl<'a> Reader<'a> {
             if entries > MAX_ENTRIES {
                 return Err(self.scanner.malformed(format!(
                     "package {}: more than {MAX_ENTRIES} relations and files",
-                    package.nevra.name
+                    shown_name(&package.nevra.name)
+                )));
+            }
+            if self.scanner.bytes() - start > MAX_PACKAGE {
+                return Err(self.scanner.malformed(format!(
+                    "package {}: more than {MAX_PACKAGE} bytes",
+                    shown_name(&package.nevra.name)
                 )));
             }
         }
@@ -268,7 +286,7 @@ fn epoch(text: &str) -> Result<Option<u32>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| format!("“{text}” is not an epoch"))
+    text.parse().map(Some).map_err(|_| format!("“{}” is not an epoch", shown_name(text)))
 }
 
 fn entry(start: &BytesStart<'_>, list: List, package: &mut Package) -> Result<(), String> {
@@ -285,10 +303,9 @@ fn entry(start: &BytesStart<'_>, list: List, package: &mut Package) -> Result<()
         match key {
             "name" => name = Cow::Owned(value.into_owned()),
             "flags" => {
-                op = Some(
-                    Op::from_flags(&value)
-                        .ok_or_else(|| format!("“{value}” is none of LT, LE, EQ, GE and GT"))?,
-                );
+                op = Some(Op::from_flags(&value).ok_or_else(|| {
+                    format!("“{}” is none of LT, LE, EQ, GE and GT", shown_name(&value))
+                })?);
             }
             "epoch" => constraint_epoch = epoch(&value)?,
             "ver" => version = value.into_owned(),

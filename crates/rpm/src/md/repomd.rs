@@ -4,8 +4,11 @@ use std::io::Read;
 
 use quick_xml::events::Event;
 
-use super::xml::{Scanner, attributes};
+use super::xml::{Scanner, attributes, shown_name};
 use super::{Checksum, Error};
+
+/// How large the file may be when decompressed; real ones have a few kilobytes.
+pub const LIMIT: u64 = 16 << 20;
 
 /// How many files an index may list; real ones list about a dozen.
 const MAX_FILES: usize = 1000;
@@ -41,7 +44,7 @@ pub struct MetadataFile {
 impl Repomd {
     /// Reads `repomd.xml`.
     pub fn read(reader: impl Read) -> Result<Self, Error> {
-        let mut scanner = Scanner::new(reader, "repomd.xml")?;
+        let mut scanner = Scanner::new(reader, "repomd.xml", LIMIT)?;
         let mut repomd = Repomd::default();
         let mut in_data = false;
         let mut seen_root = false;
@@ -132,7 +135,7 @@ impl Repomd {
             return Err(scanner.malformed("there is no element repomd"));
         }
         if let Some(file) = repomd.files.iter().find(|file| file.location.is_empty()) {
-            let reason = format!("the entry of type {} has no location", file.kind);
+            let reason = format!("the entry of type {} has no location", shown_name(&file.kind));
             return Err(scanner.malformed(reason));
         }
         Ok(repomd)

@@ -1,11 +1,10 @@
 //! Writing repositories: `repodata/` as createrepo_c makes it, in one atomic step.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-
-use quick_xml::escape::escape;
 
 use super::checksum::Hasher;
 use super::comps::Comps;
@@ -153,6 +152,33 @@ fn package_checksum(package: &Package) -> Checksum {
     hasher.finish()
 }
 
+/// A text as it stands between tags or quotation marks. White space other than a space is written as a reference, since
+/// it would arrive as a space or a newline; what XML 1.0 cannot hold at all (most control characters) as U+FFFD,
+/// since a file with one of them is refused whole by others.
+fn escape(text: &str) -> Cow<'_, str> {
+    let special =
+        |c: char| c < ' ' || matches!(c, '<' | '>' | '&' | '\'' | '"' | '\u{fffe}' | '\u{ffff}');
+    if !text.contains(special) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '\'' => escaped.push_str("&apos;"),
+            '"' => escaped.push_str("&quot;"),
+            '\t' => escaped.push_str("&#9;"),
+            '\n' => escaped.push_str("&#10;"),
+            '\r' => escaped.push_str("&#13;"),
+            c if special(c) => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 // Writing to a String cannot fail; `line!` keeps that in one place.
 macro_rules! line {
     ($out:expr, $($arg:tt)*) => {{
@@ -164,6 +190,12 @@ macro_rules! line {
 pub fn complete_primary_xml(packages: &[Package]) -> String {
     let keys: Vec<Checksum> = packages.iter().map(package_checksum).collect();
     primary(packages, &keys, |_| true)
+}
+
+/// A `filelists.xml` of these packages.
+pub fn filelists_xml(packages: &[Package]) -> String {
+    let keys: Vec<Checksum> = packages.iter().map(package_checksum).collect();
+    filelists(packages, &keys)
 }
 
 /// `primary.xml` of these packages; `keys` are their checksums, `with_path` tells which files it has.
@@ -187,7 +219,7 @@ fn primary(packages: &[Package], keys: &[Checksum], with_path: impl Fn(&str) -> 
             out,
             r#"  <checksum type="{}" pkgid="YES">{}</checksum>"#,
             escape(key.kind.as_str()),
-            key.value
+            escape(key.value.as_str())
         );
         line!(out, "  <summary>{}</summary>", escape(package.summary.as_str()));
         line!(out, "  <description>{}</description>", escape(package.description.as_str()));
@@ -314,7 +346,7 @@ fn per_package(
         line!(
             out,
             r#"<package pkgid="{}" name="{}" arch="{}">"#,
-            key.value,
+            escape(key.value.as_str()),
             escape(package.nevra.name.as_str()),
             escape(package.nevra.arch.as_str())
         );
@@ -379,14 +411,19 @@ pub fn repomd_xml(repomd: &Repomd) -> String {
     for file in &repomd.files {
         line!(out, r#"  <data type="{}">"#, escape(file.kind.as_str()));
         if let Some(checksum) = &file.checksum {
-            line!(out, r#"    <checksum type="{}">{}</checksum>"#, checksum.kind, checksum.value);
+            line!(
+                out,
+                r#"    <checksum type="{}">{}</checksum>"#,
+                escape(checksum.kind.as_str()),
+                escape(checksum.value.as_str())
+            );
         }
         if let Some(checksum) = &file.open_checksum {
             line!(
                 out,
                 r#"    <open-checksum type="{}">{}</open-checksum>"#,
-                checksum.kind,
-                checksum.value
+                escape(checksum.kind.as_str()),
+                escape(checksum.value.as_str())
             );
         }
         line!(out, r#"    <location href="{}"/>"#, escape(file.location.as_str()));

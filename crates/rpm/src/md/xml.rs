@@ -11,10 +11,15 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use super::{Error, decompress};
 
 /// The longest single tag or text; real ones (descriptions) stay under 100 kB.
-const MAX_TOKEN: usize = 16 << 20;
+const MAX_TOKEN: usize = 4 << 20;
 
-/// How deep elements may be nested; rpm-md needs five levels.
-const MAX_DEPTH: usize = 32;
+/// How deep elements may be nested; rpm-md needs five levels. Names of open elements are kept, which may be as long as
+/// a token.
+const MAX_DEPTH: usize = 16;
+
+/// How much of a reason is shown, and of a name within one; what is quoted comes from outside.
+const SHOWN: usize = 300;
+const SHOWN_NAME: usize = 100;
 
 pub(super) struct Scanner<'a> {
     file: &'static str,
@@ -24,12 +29,19 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// `file` is how errors call it.
-    pub(super) fn new(reader: impl Read + 'a, file: &'static str) -> Result<Self, Error> {
-        let plain = decompress::open(reader, decompress::DEFAULT_LIMIT)
-            .map_err(|source| Error::Io { file: file.to_owned(), source })?;
-        let counted =
-            Counted { inner: BufReader::with_capacity(64 * 1024, plain), lines: 0, token: 0 };
+    /// `file` is how errors call it; `limit` is how many bytes it may have when decompressed.
+    pub(super) fn new(
+        reader: impl Read + 'a,
+        file: &'static str,
+        limit: u64,
+    ) -> Result<Self, Error> {
+        let plain = decompress::open(reader, limit).map_err(|error| unreadable(file, 1, &error))?;
+        let counted = Counted {
+            inner: BufReader::with_capacity(64 * 1024, plain),
+            lines: 0,
+            token: 0,
+            bytes: 0,
+        };
         let mut reader = Reader::from_reader(counted);
         reader.config_mut().expand_empty_elements = true;
         Ok(Scanner { file, reader, buffer: Vec::new(), depth: 0 })
@@ -62,10 +74,9 @@ impl<'a> Scanner<'a> {
                 }
                 Ok(event)
             }
-            Err(quick_xml::Error::Io(source)) => Err(Error::Io {
-                file: self.file.to_owned(),
-                source: io::Error::new(source.kind(), source.to_string()),
-            }),
+            Err(quick_xml::Error::Io(source)) => {
+                Err(unreadable(self.file, self.reader.get_ref().lines + 1, &source))
+            }
             Err(error) => {
                 let line = self.reader.get_ref().lines + 1;
                 Err(malformed(self.file, line, error))
@@ -78,6 +89,9 @@ impl<'a> Scanner<'a> {
         into.clear();
         let depth = self.depth;
         while self.depth >= depth {
+            if into.len() > MAX_TOKEN {
+                return Err(self.malformed(TooLong));
+            }
             let understood = match self.next()? {
                 Event::Text(text) => {
                     into.push_str(&text.xml10_content());
@@ -106,6 +120,16 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// The line that has been reached, counted from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.reader.get_ref().lines + 1
+    }
+
+    /// How many bytes of the decompressed file have been looked at.
+    pub(super) fn bytes(&self) -> u64 {
+        self.reader.get_ref().bytes
+    }
+
     /// An error at the present line.
     pub(super) fn malformed(&self, reason: impl ToString) -> Error {
         malformed(self.file, self.reader.get_ref().lines + 1, reason)
@@ -113,7 +137,39 @@ impl<'a> Scanner<'a> {
 }
 
 fn malformed(file: &str, line: u64, reason: impl ToString) -> Error {
-    Error::Malformed { file: file.to_owned(), line, reason: reason.to_string() }
+    Error::Malformed { file: file.to_owned(), line, reason: shown(&reason.to_string(), SHOWN) }
+}
+
+/// Damage of a compressed file is as permanent as any other, and has a line: the last that was understood.
+fn unreadable(file: &str, line: u64, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => malformed(file, line, error),
+        kind => {
+            Error::Io { file: file.to_owned(), source: io::Error::new(kind, error.to_string()) }
+        }
+    }
+}
+
+/// A name from outside, fit to be part of a sentence.
+pub(super) fn shown_name(name: &str) -> String {
+    shown(name, SHOWN_NAME)
+}
+
+fn shown(text: &str, most: usize) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = text.chars().map(printable).take(most).collect();
+    if text.chars().nth(most).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+struct TooLong;
+
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a tag or text of more than {MAX_TOKEN} bytes")
+    }
 }
 
 /// Calls `visit` with each attribute and its value. The callback says what is wrong with a value.
@@ -160,6 +216,7 @@ struct Counted<R> {
     inner: R,
     lines: u64,
     token: usize,
+    bytes: u64,
 }
 
 impl<R: BufRead> Read for Counted<R> {
@@ -175,10 +232,7 @@ impl<R: BufRead> Read for Counted<R> {
 impl<R: BufRead> BufRead for Counted<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.token > MAX_TOKEN {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("line {}: a tag or text of more than {MAX_TOKEN} bytes", self.lines + 1),
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, TooLong.to_string()));
         }
         self.inner.fill_buf()
     }
@@ -190,6 +244,7 @@ impl<R: BufRead> BufRead for Counted<R> {
             self.lines += seen.iter().filter(|c| **c == b'\n').count() as u64;
         }
         self.token = self.token.saturating_add(n);
+        self.bytes = self.bytes.saturating_add(n as u64);
         self.inner.consume(n);
     }
 }
