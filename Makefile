@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build fuzz-depsolve
+.PHONY: help demo test check build fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -12,6 +12,7 @@ help:
 	@echo "make check   formatting and lints only"
 	@echo "make build   build only"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
+	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
 
 demo:
 	@scripts/install-deps demo
@@ -34,3 +35,7 @@ build:
 fuzz-depsolve:
 	@scripts/install-deps test
 	@exec cargo run --quiet --release --package depsolve --example fuzz-depsolve -- $(ARGS)
+
+fuzz:
+	@scripts/install-deps fuzz
+	@scripts/fuzz $(ARGS)

@@ -145,6 +145,8 @@ mod walk;
 mod weak;
 
 pub use cache::CacheError;
+#[doc(hidden)]
+pub use cache::sealed_cache;
 pub use cause::{Cause, Group, group_by_cause};
 pub use loader::{LoadError, Loader};
 pub use problem::{Candidate, Conflict, Extent, GaveUp, Link, Problem, Statement};

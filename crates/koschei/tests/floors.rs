@@ -20,6 +20,8 @@ const FLOORS: &[&str] = &[
     "koschei-backend",
     "koschei-web",
     "koschei",
+    // Tests only; nothing uses it.
+    "koschei-fuzz",
 ];
 
 /// Useful to people who never heard of Koschei.
