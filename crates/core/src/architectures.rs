@@ -139,6 +139,34 @@ mod tests {
     }
 
     #[test]
+    fn noarch_may_be_excluded_removed_and_overridden() {
+        assert_eq!(arches(&headers("", "noarch", "x86_64 noarch"), None), "x86_64");
+        assert_eq!(arches(&headers("noarch", "", "x86_64 noarch"), None), "noarch", "once");
+        assert_eq!(arches(&headers("noarch", "", ""), Some("^noarch")), "");
+        assert_eq!(arches(&headers("", "", "x86_64 noarch"), Some("^x86_64")), "noarch");
+        assert_eq!(arches(&headers("", "", ""), Some("noarch")), "noarch", "needs no tag's arch");
+        assert_eq!(arches(&headers("noarch", "", ""), Some("x86_64")), "x86_64");
+    }
+
+    #[test]
+    fn a_header_names_the_architecture_itself_and_not_its_kind() {
+        // As rpmbuild and kojid do: i386 in ExclusiveArch does not let i686 be built.
+        assert_eq!(arches(&headers("", "", "i386"), None), "");
+        assert_eq!(arches(&headers("", "i386", ""), None), "i686 x86_64");
+        // An override, the tag and the configuration are compared by kind.
+        assert_eq!(arches(&headers("", "", ""), Some("i386 i586")), "i386 i586");
+    }
+
+    #[test]
+    fn a_tag_without_architectures_has_none_but_noarch() {
+        let of =
+            |headers: &ArchHeaders| architectures(&[], headers, None, &list("x86_64")).join(" ");
+        assert_eq!(of(&headers("", "", "")), "");
+        assert_eq!(of(&headers("x86_64", "", "")), "");
+        assert_eq!(of(&headers("noarch", "", "")), "noarch");
+    }
+
+    #[test]
     fn an_override_replaces_or_removes() {
         assert_eq!(arches(&headers("", "", ""), Some("x86_64")), "x86_64");
         assert_eq!(arches(&headers("", "", ""), Some("x86_64 s390x x86_64")), "x86_64");
@@ -178,6 +206,8 @@ mod tests {
         assert_eq!(builders_load(&[host(2.0, 9.0, true), host(2.0, 0.0, true)]), 0.5, "capped");
         assert_eq!(builders_load(&[]), 1.0);
         assert_eq!(builders_load(&[host(0.0, 0.0, true)]), 1.0);
+        assert_eq!(builders_load(&[host(0.0, 3.0, true), host(4.0, 1.0, true)]), 0.25);
+        assert_eq!(builders_load(&[host(3.0, 0.0, false), host(1.0, 0.0, true)]), 0.75);
     }
 
     #[test]

@@ -98,6 +98,20 @@ mod tests {
     }
 
     #[test]
+    fn flags_without_a_version_and_strange_ones_compare_nothing() {
+        assert_eq!(
+            texts(&[
+                dependency("a", 12, ""),
+                dependency("b", 6, "1"),
+                dependency("c", 14, "1"),
+                dependency("d", 0, "1"),
+                dependency("", 0, ""),
+            ]),
+            ["a", "d"]
+        );
+    }
+
+    #[test]
     fn rich_dependencies_and_files_come_as_names() {
         assert_eq!(
             texts(&[dependency("(gcc or clang)", 0, ""), dependency("/usr/bin/perl", 0, "")]),
@@ -152,5 +166,10 @@ mod tests {
         ];
         assert_eq!(build_group(&groups, "build").unwrap(), ["bash", "gcc"]);
         assert_eq!(build_group(&groups, "other"), None);
+        // A hub asked for what is blocked as well gives both entries of a name; the blocked group is none.
+        let blocked = TagGroup { blocked: true, ..groups[1].clone() };
+        assert_eq!(build_group(&[blocked.clone()], "build"), None);
+        assert_eq!(build_group(&[blocked, groups[1].clone()], "build").unwrap(), ["bash", "gcc"]);
+        assert_eq!(build_group(&[group("build", &[])], "build").unwrap(), [""; 0]);
     }
 }

@@ -42,9 +42,11 @@ impl std::fmt::Display for Nvr {
     }
 }
 
-/// Address of one generation of a build tag's repository, for one architecture.
+/// Address of one generation of a build tag's repository, for one architecture; Koji's directories have the names of
+/// canonical ones.
 pub fn repo_url(topurl: &str, build_tag: &str, repo_id: i64, arch: &str) -> String {
-    format!("{}/repos/{build_tag}/{repo_id}/{arch}", topurl.trim_end_matches('/'))
+    let (top, arch) = (topurl.trim_end_matches('/'), koji::arch::canonical(arch));
+    format!("{top}/repos/{build_tag}/{repo_id}/{arch}")
 }
 
 #[cfg(test)]
@@ -92,6 +94,8 @@ mod tests {
             repo_url("https://kojipkgs.example.org/", "f40-build", 123, "x86_64"),
             "https://kojipkgs.example.org/repos/f40-build/123/x86_64"
         );
+        assert_eq!(repo_url("http://x", "t", 1, "i686"), "http://x/repos/t/1/i386");
+        assert_eq!(repo_url("http://x", "t", 1, "armv7hl"), "http://x/repos/t/1/armhfp");
     }
 
     proptest! {

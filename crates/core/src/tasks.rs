@@ -171,10 +171,11 @@ mod tests {
 
     #[test]
     fn builders_and_hubs_are_blamed_for_their_own_faults() {
-        for code in [1, 1001, 1002, 1007, 1014, 1025, 0, -7, 42] {
+        for code in [1, 1001, 1002, 1006, 1007, 1008, 1009, 1014, 1025, 0, -7, 42] {
             assert_eq!(blame(code), Blame::Infrastructure, "{code}");
         }
-        for code in [1000, 1003, 1004, 1005, 1010, 1012, 1024] {
+        let others = [1000, 1003, 1004, 1005, 1010, 1011, 1012, 1013, 1015, 1016, 1017, 1018, 1019];
+        for code in others.into_iter().chain(1020..=1024) {
             assert_eq!(blame(code), Blame::Package, "{code}");
         }
     }
