@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build fuzz fuzz-depsolve
+.PHONY: help demo test check build bench-koji fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -11,6 +11,7 @@ help:
 	@echo "make test    install what the tests need and run all of them"
 	@echo "make check   formatting and lints only"
 	@echo "make build   build only"
+	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
 	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
 
@@ -39,3 +40,7 @@ fuzz-depsolve:
 fuzz:
 	@scripts/install-deps fuzz
 	@scripts/fuzz $(ARGS)
+
+bench-koji:
+	@scripts/install-deps test
+	cargo bench --package koji --bench decode

@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(build_group(&groups, "other"), None);
         // A hub asked for what is blocked as well gives both entries of a name; the blocked group is none.
         let blocked = TagGroup { blocked: true, ..groups[1].clone() };
-        assert_eq!(build_group(&[blocked.clone()], "build"), None);
+        assert_eq!(build_group(std::slice::from_ref(&blocked), "build"), None);
         assert_eq!(build_group(&[blocked, groups[1].clone()], "build").unwrap(), ["bash", "gcc"]);
         assert_eq!(build_group(&[group("build", &[])], "build").unwrap(), [""; 0]);
     }

@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use koji::calls::{self, ListTagged};
-use koji::types::{DepType, RpmDep, TaggedBuild};
+use koji::types::{DepType, RpmDep, RpmIdent, TaggedBuild};
 use koji::xmlrpc::{Limits, Struct, Value, answers, decode_response, encode_response};
 
 const PACKAGES: usize = 25_000;
@@ -124,7 +124,7 @@ fn read(kind: &str, files: &[&str]) {
         let builds: Vec<TaggedBuild> = call.result(decoded(files[0])).unwrap();
         (builds.len(), begin.elapsed())
     } else {
-        let call = calls::get_rpm_deps(1, DepType::Require);
+        let call = calls::get_rpm_deps(RpmIdent::Id(1), DepType::Require);
         let mut packages: Vec<Vec<RpmDep>> = Vec::new();
         for file in files {
             let results = answers(decoded(file), CALLS_PER_REQUEST).unwrap();
