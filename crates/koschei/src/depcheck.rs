@@ -22,7 +22,7 @@ mod world;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 
-use depsolve::{Problem, Request, Solver, Universe};
+use depsolve::Request;
 use rpm::{Dep, Relation};
 
 pub(crate) use self::options::DepcheckOptions;
@@ -93,6 +93,9 @@ fn answer(options: &DepcheckOptions, progress: &Progress) -> Result<usize, End> 
         )
         .into());
     }
+    if options.install_sets && options.format == Format::Text {
+        return Err(Failure::usage("--install-sets needs --format json or jsonl").into());
+    }
 
     // The indexes of everything first: a mistake in the last argument should not show after a long download.
     let binary = options
@@ -138,7 +141,9 @@ fn answer(options: &DepcheckOptions, progress: &Progress) -> Result<usize, End> 
         threads,
         progress,
     };
-    for name in missing_from_group(&before, &build_group) {
+    let group: Vec<Dep> =
+        build_group.iter().map(|name| Relation::any(name.as_str()).into()).collect();
+    for name in text::not_found(&before, &group) {
         warn(
             progress,
             &format!("nothing provides {name} of the build group; it is left out, as Koji does"),
@@ -165,19 +170,6 @@ fn check_arch(arch: &str) -> Result<(), Failure> {
 
 fn warn(progress: &Progress, warning: &str) {
     progress.aside(|| eprintln!("{PROGRAM}: warning: {warning}"));
-}
-
-/// Names of the build group that nothing provides.
-fn missing_from_group(universe: &Universe, build_group: &[String]) -> Vec<String> {
-    let build_requires: Vec<Dep> =
-        build_group.iter().map(|name| Relation::any(name.as_str()).into()).collect();
-    let request = Request { build_group: &[], build_requires: &build_requires, weak_deps: false };
-    let problems = Solver::new(universe).resolve(&request).problems;
-    let missing = problems.into_iter().filter_map(|problem| match problem {
-        Problem::NotFound { relation } => Some(relation),
-        _ => None,
-    });
-    missing.collect()
 }
 
 /// Does two things at the same time, if there is more than one thread.

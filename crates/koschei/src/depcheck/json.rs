@@ -3,12 +3,12 @@
 //! So one line per source package is, byte for byte, what other tools of this kind print, and two runs can be compared
 //! with `diff`.
 
-use depsolve::{PackageId, PackageRef, Problem, Resolution, Universe};
+use depsolve::{Group, PackageId, PackageRef, Problem, Resolution, Universe};
 use rpm::Dep;
 use serde::Serialize;
 
 use super::sources::Source;
-use super::text::{self, Broken, Titles};
+use super::text::Titles;
 
 /// What packages are called, and in which order they are printed.
 #[derive(Debug)]
@@ -197,8 +197,13 @@ pub(super) fn distances(object: &mut Object<'_>, universe: &Universe, resolution
 }
 
 /// Broken source packages by root cause.
-pub(super) fn causes(object: &mut Object<'_>, key: &str, titles: &Titles<'_>, broken: &[Broken]) {
-    object.list(key, text::groups(broken), |out, group| {
+pub(super) fn causes(
+    object: &mut Object<'_>,
+    key: &str,
+    groups: Vec<Group<usize>>,
+    titles: &Titles<'_>,
+) {
+    object.list(key, groups, |out, group| {
         let mut object = Object::begin(out);
         object.string("cause", &group.cause.to_string());
         object.strings("packages", group.affected.iter().map(|source| titles.of(*source)));

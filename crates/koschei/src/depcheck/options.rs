@@ -5,43 +5,49 @@ use clap::{Args, ValueEnum};
 /// The rules that are too long for the line of one option.
 const RULES: &str = "\
 Repositories:
-  A DIR holds repodata/repomd.xml; a URL is what would stand in a .repo file as baseurl. Metadata may be compressed
-  with gz, xz, zst or bz2 and are verified against repomd.xml. Several --binary are merged as Koji merges external
-  repositories: of packages with the same name, version, release and architecture the first repository's counts; of
-  different versions all can be chosen from, and the newest is preferred.
+  A DIR holds repodata/repomd.xml; a URL is what a .repo file gives as baseurl.
+  Metadata may be compressed with gz, xz, zst or bz2 and are verified against
+  repomd.xml. With several --binary, of packages with the same name, version,
+  release and architecture that of the first repository counts, as in Koji;
+  of different versions all are there, and the newest is preferred.
 
 Source packages:
-  With a DIR or URL, its packages of architecture src and nosrc, and what they require. A LIST is a file (- is
-  standard input) with one source package a line, either
-      name [[epoch:]version-release]: requirement, requirement >= version, (this or that)
-  or a JSON object with name, evr (may be absent) and build_requires, which is what --format jsonl prints. Lines that
-  begin with # are skipped.
+  Of a DIR or URL its packages of architecture src and nosrc, and what they
+  require. A LIST is a file (- is standard input) with a source package a line,
+      name [[epoch:]version-release]: requirement, requirement >= version, ...
+  or a JSON object with name, evr (may be absent) and build_requires, as
+  --format jsonl prints it. Lines that begin with # are skipped.
 
 Build group:
-  What is in every buildroot: a FILE of package names, or a group of the comps of the binary repositories (its
-  mandatory and default packages). Names that nothing provides are left out, as Koji does, with a warning.
+  What is in every buildroot: a FILE of package names, or a group of the comps
+  of the binary repositories (its mandatory and default packages). Names that
+  nothing provides are left out with a warning; Koji leaves them out silently.
 
 What if:
-  With --overlay or --remove everything is resolved twice, with and without the change, and only what differs is
-  printed. Overlays come one after the other, each on top of what those before it made:
-      newer    of each source package the newest build counts, as when a side tag is merged: an overlay's packages
-               replace all packages built from the same source package, unless those are newer (then they are left
-               out, with a warning)
-      replace  the same whichever is newer
-      add      nothing is replaced; both can be chosen from, and the newest is preferred
-  --remove NAME takes away the binary packages of that name, --remove source:NAME all that are built from a source
-  package, and asks about that source package no more. It is done last.
+  With --overlay or --remove everything is resolved twice, without and with the
+  change, and only what differs is printed. Overlays lie on top of each other
+  in the order given. By --overlay-mode,
+    newer    of each source package the newest build counts, as when a side tag
+             is merged: the overlay's packages replace all that were built from
+             the same source package, unless that build is newer (then they are
+             left out, with a warning)
+    replace  the same, whichever is newer
+    add      nothing is replaced, as with one more --binary
+  Removal comes last. --remove NAME takes away binary packages of that name,
+  --remove source:NAME all that were built from a source package, which is then
+  not asked about either. A name that is not there is an error.
+  Overlays change what is installed, not what is to be built.
 
 Exit status:
   0  every source package can be built (what if: nothing is newly broken)
   1  some cannot (what if: some are newly broken)
-  2  the question could not be answered";
+  2  the question could not be answered, and standard error says why";
 
 /// Tell which source packages cannot be built from these repositories, and why
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = RULES)]
 pub(crate) struct DepcheckOptions {
-    /// Repository of binary packages to build with (repeatable, the first wins)
+    /// Repository of binary packages to build with (repeatable)
     #[arg(long, value_name = "DIR|URL", required = true, num_args = 1..)]
     pub(super) binary: Vec<String>,
     /// Source packages to be built: a repository or a list
@@ -56,7 +62,7 @@ pub(crate) struct DepcheckOptions {
     /// Do not follow Recommends and Supplements
     #[arg(long)]
     pub(super) ignore_weak_deps: bool,
-    /// What if these packages came, too (repeatable)
+    /// What if these packages came as well (repeatable)
     #[arg(long, value_name = "DIR|URL", num_args = 1..)]
     pub(super) overlay: Vec<String>,
     /// What an overlay does to what is there
@@ -68,7 +74,7 @@ pub(crate) struct DepcheckOptions {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// Tell what would be installed as well (json and jsonl)
+    /// Tell also what would be installed, and at which distance (json and jsonl)
     #[arg(long)]
     pub(super) install_sets: bool,
     /// How many threads to use [default: one for each processor]

@@ -54,18 +54,18 @@ pub(super) fn ask(
     )?;
     match format {
         Format::Jsonl => {}
-        Format::Json => output.write(&summary_json(question, &broken))?,
+        Format::Json => output.write(&summary_json(question, universe, &broken))?,
         Format::Text => output.write(report(question, universe, &broken).as_bytes())?,
     }
     Ok(broken.len())
 }
 
-fn summary_json(question: &Question<'_>, broken: &[Broken]) -> Vec<u8> {
+fn summary_json(question: &Question<'_>, universe: &Universe, broken: &[Broken]) -> Vec<u8> {
     let titles = Titles::new(question.sources);
     let mut out = b"], ".to_vec();
     let mut rest = Vec::new();
     let mut object = Object::begin(&mut rest);
-    json::causes(&mut object, "causes", &titles, broken);
+    json::causes(&mut object, "causes", text::groups(universe, broken), &titles);
     let total = question.sources.len();
     object.number_or_null("resolved", Some((total - broken.len()) as u64));
     object.number_or_null("unresolved", Some(broken.len() as u64));
@@ -91,7 +91,7 @@ fn report(question: &Question<'_>, universe: &Universe, broken: &[Broken]) -> St
         let _ = writeln!(out, "\n{}, none of which can be built", count(total, "source package"));
         return out;
     }
-    text::broken(&mut out, &Titles::new(question.sources), broken);
+    let causes = text::broken(&mut out, universe, &Titles::new(question.sources), broken);
     let _ = match broken.len() {
         0 if total == 1 => writeln!(out, "The source package can be built"),
         0 => writeln!(out, "All {} can be built", count(total, "source package")),
@@ -101,7 +101,7 @@ fn report(question: &Question<'_>, universe: &Universe, broken: &[Broken]) -> St
             count(total, "source package"),
             super::progress::thousands((total - n) as u64),
             super::progress::thousands(n as u64),
-            count(text::groups(broken).len(), "root cause"),
+            count(causes, "root cause"),
         ),
     };
     out

@@ -39,7 +39,8 @@ struct State {
     bytes: bool,
     /// A file that grows; its length is what is done.
     watched: Option<PathBuf>,
-    painted: bool,
+    /// What stands on the terminal.
+    painted: String,
     ended: bool,
 }
 
@@ -120,9 +121,11 @@ impl Shared {
                     None => self.done.load(Ordering::Relaxed),
                 };
                 let line = state.line(done);
-                let _ = write!(stderr(), "\r\x1b[K{line}");
-                let _ = stderr().flush();
-                state.painted = true;
+                if line != state.painted {
+                    let _ = write!(stderr(), "\r\x1b[K{line}");
+                    let _ = stderr().flush();
+                    state.painted = line;
+                }
             }
         }
         state.wipe();
@@ -131,7 +134,7 @@ impl Shared {
 
 impl State {
     fn wipe(&mut self) {
-        if std::mem::take(&mut self.painted) {
+        if !std::mem::take(&mut self.painted).is_empty() {
             let _ = write!(stderr(), "\r\x1b[K");
             let _ = stderr().flush();
         }

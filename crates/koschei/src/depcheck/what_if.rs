@@ -1,5 +1,6 @@
 //! What if: everything is resolved twice, and what differs is told.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -9,6 +10,7 @@ use koschei_core::changes::{self, Change, Difference, Entry};
 use super::json::{self, Names, Object};
 use super::options::Format;
 use super::output::{End, Output};
+use super::progress::thousands;
 use super::text::{self, Broken, Titles, count};
 use super::{Question, queue};
 
@@ -22,6 +24,12 @@ struct Pair<'u> {
     /// a greater one.
     common: Vec<i32>,
 }
+
+/// With more groups of source packages that change alike, nobody reads them.
+const MOST_GROUPS: usize = 50;
+
+/// How many lines of names such a group may have.
+const MOST_LINES: usize = 10;
 
 /// What was installed and what would be, without regard to distances.
 type Row = (Option<i32>, Option<i32>);
@@ -107,7 +115,7 @@ pub(super) fn ask(
     )?;
     match format {
         Format::Jsonl => {}
-        Format::Json => output.write(&summary_json(question, &effect))?,
+        Format::Json => output.write(&summary_json(question, after, &effect))?,
         Format::Text => output.write(pair.report(question, &effect).as_bytes())?,
     }
     Ok(effect.broken.len())
@@ -238,11 +246,11 @@ impl<'u> Pair<'u> {
         let mut out = String::new();
         if !effect.broken.is_empty() {
             let _ = writeln!(out, "NEWLY BROKEN\n");
-            text::broken(&mut out, &titles, &effect.broken);
+            text::broken(&mut out, self.after, &titles, &effect.broken);
         }
         if !effect.fixed.is_empty() {
             let _ = writeln!(out, "NEWLY FIXED\n");
-            titles.wrapped(&mut out, effect.fixed.iter().copied());
+            titles.wrapped(&mut out, &effect.fixed, None);
             out.push('\n');
         }
         if !effect.changed.is_empty() {
@@ -251,29 +259,28 @@ impl<'u> Pair<'u> {
         }
         let total = count(question.sources.len(), "source package");
         let [broken, fixed, changed] =
-            [effect.broken.len(), effect.fixed.len(), effect.changed.len()]
-                .map(|n| super::progress::thousands(n as u64));
-        let _ = if effect.broken.is_empty() && effect.fixed.is_empty() && effect.changed.is_empty()
-        {
-            write!(out, "{total}: nothing changes")
+            [effect.broken.len(), effect.fixed.len(), effect.changed.len()];
+        let _ = if broken + fixed + changed == 0 {
+            writeln!(out, "{total}: nothing changes")
         } else {
-            write!(
+            let [broken, fixed, changed] = [broken, fixed, changed].map(|n| thousands(n as u64));
+            writeln!(
                 out,
-                "{total}: {broken} newly broken, {fixed} newly fixed, {changed} built with other packages"
+                "{total}: {broken} newly broken, {fixed} newly fixed, {changed} with other packages"
             )
         };
-        let _ = match effect.still_broken {
-            0 => writeln!(out),
-            n => writeln!(
+        if effect.still_broken > 0 {
+            let _ = writeln!(
                 out,
-                "; {} cannot be built either way",
-                super::progress::thousands(n as u64)
-            ),
-        };
+                "{} cannot be built either way",
+                count(effect.still_broken, "source package")
+            );
+        }
         out
     }
 
-    /// Source packages with the same changes together, most first.
+    /// Source packages with the same changes together, most first; or, if hardly two have the same, the changes, each
+    /// with the number of source packages that it reaches.
     fn report_changed(
         &self,
         out: &mut String,
@@ -281,26 +288,39 @@ impl<'u> Pair<'u> {
         changed: &[(usize, Vec<Change>)],
     ) {
         let mut groups: HashMap<Vec<Row>, Vec<usize>> = HashMap::new();
+        let mut reached: HashMap<Row, usize> = HashMap::new();
         for (source, changes) in changed {
-            let key = changes.iter().map(|change| (change.prev, change.curr)).collect();
-            groups.entry(key).or_default().push(*source);
+            let rows: Vec<Row> = changes.iter().map(|change| (change.prev, change.curr)).collect();
+            for row in &rows {
+                *reached.entry(*row).or_default() += 1;
+            }
+            groups.entry(rows).or_default().push(*source);
+        }
+        if groups.len() > MOST_GROUPS {
+            let mut reached: Vec<(usize, String)> =
+                reached.into_iter().map(|(row, count)| (count, self.row(row))).collect();
+            reached.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
+            let _ = writeln!(out, "source packages  with (--format jsonl tells which)");
+            for (count, row) in reached {
+                let _ = writeln!(out, "{:>15}  {row}", thousands(count as u64));
+            }
+            out.push('\n');
+            return;
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_by_key(|(_, sources)| {
-            (std::cmp::Reverse(sources.len()), sources.first().copied())
-        });
-        for (changes, sources) in groups {
+        groups.sort_by_key(|(_, sources)| (Reverse(sources.len()), sources.first().copied()));
+        for (rows, sources) in groups {
             let _ = writeln!(out, "{}:", count(sources.len(), "source package"));
-            titles.wrapped(out, sources);
+            titles.wrapped(out, &sources, Some(MOST_LINES));
             let _ = writeln!(out, "  with");
-            for (old, new) in changes {
-                let _ = writeln!(out, "    {}", self.row(old, new));
+            for row in rows {
+                let _ = writeln!(out, "    {}", self.row(row));
             }
             out.push('\n');
         }
     }
 
-    fn row(&self, old: Option<i32>, new: Option<i32>) -> String {
+    fn row(&self, (old, new): Row) -> String {
         let package = |id: i32| {
             let (universe, package) = self.find(id);
             universe.package(package)
@@ -321,12 +341,12 @@ impl<'u> Pair<'u> {
     }
 }
 
-fn summary_json(question: &Question<'_>, effect: &Effect) -> Vec<u8> {
+fn summary_json(question: &Question<'_>, after: &Universe, effect: &Effect) -> Vec<u8> {
     let titles = Titles::new(question.sources);
     let mut out = b"\n], ".to_vec();
     let mut rest = Vec::new();
     let mut object = Object::begin(&mut rest);
-    json::causes(&mut object, "causes", &titles, &effect.broken);
+    json::causes(&mut object, "causes", text::groups(after, &effect.broken), &titles);
     object.number_or_null("newly_broken", Some(effect.broken.len() as u64));
     object.number_or_null("newly_fixed", Some(effect.fixed.len() as u64));
     object.number_or_null("other_install_sets", Some(effect.changed.len() as u64));

@@ -156,13 +156,7 @@ impl Offers {
                 continue;
             }
             plan.check_removal()?;
-            let warnings = stale.iter().map(|(source, (ours, theirs))| {
-                format!(
-                    "the overlay's build {source}-{ours} is older than {source}-{theirs}, which is there already, and \
-                     is left out; --overlay-mode replace uses it"
-                )
-            });
-            let warnings = warnings.collect();
+            let warnings = left_out(&stale).into_iter().collect();
             return Ok(Loading { loader, with_overlays: true, warnings });
         }
     }
@@ -194,6 +188,25 @@ impl Offers {
         }
         Ok(universe)
     }
+}
+
+/// What a person should know about overlays' builds that are older than what is there: each with the newer one.
+fn left_out(stale: &BTreeMap<String, (Evr, Evr)>) -> Option<String> {
+    const SHOWN: usize = 3;
+    let mut builds: Vec<String> = stale
+        .iter()
+        .take(SHOWN)
+        .map(|(source, (ours, theirs))| format!("{source}-{ours} (there is {theirs})"))
+        .collect();
+    let builds = match (builds.pop()?, stale.len().saturating_sub(SHOWN)) {
+        (last, 0) if builds.is_empty() => last,
+        (last, 0) => format!("{} and {last}", builds.join(", ")),
+        (last, more) => format!("{}, {last} and {more} more", builds.join(", ")),
+    };
+    Some(format!(
+        "builds of the overlay that are older than what is there are left out (--overlay-mode replace uses them): \
+         {builds}"
+    ))
 }
 
 /// Names, versions, releases and architectures of the packages in earlier repositories.

@@ -74,7 +74,8 @@ OTHER INSTALL SETS
     libfoo 1-1 -> 2-1
     libfoo-devel 1-1 -> 2-1
 
-6 source packages: 2 newly broken, 1 newly fixed, 1 built with other packages; 1 cannot be built either way"
+6 source packages: 2 newly broken, 1 newly fixed, 1 with other packages
+1 source package cannot be built either way"
     );
     assert_eq!(
         objects(&mut ask()),
@@ -127,11 +128,14 @@ fn an_older_build_replaces_nothing_unless_told_to() {
     };
     let output = ask("newer").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(stdout(&output), "6 source packages: nothing changes; 2 cannot be built either way");
+    assert_eq!(
+        stdout(&output),
+        "6 source packages: nothing changes\n2 source packages cannot be built either way"
+    );
     assert_eq!(
         stderr(&output),
-        "koschei: warning: the overlay's build foo-0.9-1 is older than foo-1-1, which is there already, and is left \
-         out; --overlay-mode replace uses it"
+        "koschei: warning: builds of the overlay that are older than what is there are left out (--overlay-mode replace \
+         uses them): foo-0.9-1 (there is 1-1)"
     );
     let changes = objects(&mut ask("replace"));
     let named: Vec<_> = changes.iter().map(|one| (&one["name"], &one["change"])).collect();
@@ -198,4 +202,36 @@ fn retiring_packages_is_tried_before_it_is_done() {
     assert_eq!(broken("foo-tools"), ["e"]);
     assert_eq!(broken("libfoo"), ["b", "c"], "what requires it goes as well");
     assert_eq!(broken("source:foo"), ["b", "c", "e"]);
+}
+
+#[test]
+fn a_change_that_reaches_nearly_everything_is_told_in_short() {
+    let world = World::new();
+    let packages = |version: &str| -> Vec<_> {
+        let names = (0..60).map(|i| format!("lib{i} {version}"));
+        names.chain([format!("glibc {version}")]).map(|text| package(&text)).collect()
+    };
+    world.binary(&packages("1"));
+    let overlay = world.repository("overlay", &packages("2"));
+    let sources: Vec<_> = (0..60)
+        .map(|i| source(&format!("s{i} 1")).requires("glibc").requires(&format!("lib{i}")))
+        .collect();
+    world.source(&sources);
+    let output = world.depcheck().arg("--overlay").arg(overlay).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[2..5],
+        [
+            "source packages  with (--format jsonl tells which)",
+            "             60  glibc 1-1 -> 2-1",
+            "              1  lib0 1-1 -> 2-1",
+        ]
+    );
+    assert!(
+        text.ends_with(
+            "\n60 source packages: 0 newly broken, 0 newly fixed, 60 with other packages"
+        )
+    );
 }

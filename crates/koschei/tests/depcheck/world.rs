@@ -137,26 +137,25 @@ impl World {
         directory.join(&Repomd::read(&index[..]).unwrap().get(kind).unwrap().location)
     }
 
-    /// Compresses the metadata with a program of that name: the writer of the house knows only gz and zst.
+    /// Compresses the metadata in another way: the writer of the house knows only gz and zst.
     pub(crate) fn compress_anew(&self, repository: &str, suffix: &str) {
-        let program = if suffix == "bz2" { "bzip2" } else { suffix };
         let directory = self.path(repository);
         let index = directory.join("repodata/repomd.xml");
         let mut repomd = Repomd::read(&fs::read(&index).unwrap()[..]).unwrap();
         for file in &mut repomd.files {
             let packed = fs::read(directory.join(&file.location)).unwrap();
-            let mut plain = Vec::new();
-            decompress::open(&packed[..], u64::MAX).unwrap().read_to_end(&mut plain).unwrap();
-            file.location = format!("repodata/{}.xml", file.kind);
-            fs::write(directory.join(&file.location), plain).unwrap();
-            let status = Command::new(program)
-                .arg("--force")
-                .arg(directory.join(&file.location))
-                .status()
-                .unwrap_or_else(|error| panic!("the program {program} is needed: {error}"));
-            assert!(status.success());
-            file.location = format!("{}.{suffix}", file.location);
-            let packed = fs::read(directory.join(&file.location)).unwrap();
+            let mut plain = decompress::open(&packed[..], u64::MAX).unwrap();
+            let mut packed = Vec::new();
+            if suffix == "xz" {
+                liblzma::read::XzEncoder::new(plain, 6).read_to_end(&mut packed).unwrap();
+            } else {
+                let mut encoder =
+                    bzip2::write::BzEncoder::new(&mut packed, bzip2::Compression::best());
+                std::io::copy(&mut plain, &mut encoder).unwrap();
+                encoder.finish().unwrap();
+            }
+            file.location = format!("repodata/{}.xml.{suffix}", file.kind);
+            fs::write(directory.join(&file.location), &packed).unwrap();
             file.size = Some(packed.len() as u64);
             file.checksum = Some(Checksum::sha256(&packed));
         }

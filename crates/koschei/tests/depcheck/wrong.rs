@@ -80,6 +80,8 @@ fn what_is_unknown() {
         let sentence = refused(world.depcheck().args(options));
         assert!(sentence.contains(complaint), "{sentence}");
     }
+    let sentence = refused(world.depcheck().arg("--install-sets"));
+    assert!(sentence.ends_with("--install-sets needs --format json or jsonl"), "{sentence}");
     world.binary_with_group(&[package("gcc 1")], "build", &["gcc"], &[]);
     let sentence = refused(world.depcheck().args(["--build-group", "comps:biuld"]));
     assert!(
