@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build bench-koji fuzz fuzz-depsolve
+.PHONY: help demo test check build bench-depsolve bench-koji fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -11,6 +11,7 @@ help:
 	@echo "make test    install what the tests need and run all of them"
 	@echo "make check   formatting and lints only"
 	@echo "make build   build only"
+	@echo "make bench-depsolve  how fast the resolver is, beside libsolv and others"
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
 	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
@@ -44,3 +45,6 @@ fuzz:
 bench-koji:
 	@scripts/install-deps test
 	cargo bench --package koji --bench decode
+
+bench-depsolve:
+	@scripts/bench-depsolve

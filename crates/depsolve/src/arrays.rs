@@ -176,10 +176,19 @@ impl Table {
     }
 
     fn rebuild(&mut self, things: usize, hash: impl Fn(u32) -> u64) {
-        let size = (things * 4).next_power_of_two().max(16);
+        self.rebuild_with(0..things as u32, hash);
+    }
+
+    fn rebuild_with(
+        &mut self,
+        things: impl Iterator<Item = u32> + Clone,
+        hash: impl Fn(u32) -> u64,
+    ) {
+        let count = things.clone().count();
+        let size = (count * 4).next_power_of_two().max(16);
         self.slots = vec![FREE; size];
-        self.used = things;
-        for id in 0..things as u32 {
+        self.used = count;
+        for id in things {
             let mut slot = hash(id) as usize & (size - 1);
             while self.slots[slot] != FREE {
                 slot = (slot + 1) & (size - 1);
@@ -228,6 +237,13 @@ impl Strings {
                 id
             }
         }
+    }
+
+    /// Makes [`Strings::find`] find only some strings, which is quicker.
+    pub(crate) fn index_only(&mut self, wanted: impl Iterator<Item = u32> + Clone) {
+        let mut table = std::mem::take(&mut self.table);
+        table.rebuild_with(wanted, |id| hash_bytes(self.get(id).as_bytes()));
+        self.table = table;
     }
 
     /// Makes [`Strings::find`] work after `text` and `ends` were filled in from outside.

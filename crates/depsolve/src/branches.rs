@@ -26,39 +26,33 @@ impl Solver<'_> {
     /// Minimisation: the earliest decision of which another candidate was installed later anyway, or would have been
     /// preferred with what is known now; as branch and place of that candidate.
     pub(crate) fn find_improvement(&self) -> Option<(usize, usize)> {
-        let mut found = None;
-        for b in (0..self.branches.len()).rev() {
+        for b in 0..self.branches.len() {
             let Branch { start, end, level } = self.branches[b];
-            let mut preferred = None;
-            let mut installed_later = false;
-            for i in start..end {
-                let literal = self.branch_candidates[i];
-                if literal <= 0 {
-                    continue;
-                }
-                let package = package_of(literal);
-                if self.decision[package as usize] > level {
-                    found = Some((b, i));
-                    installed_later = true;
-                    break;
-                }
-                if preferred.is_none() && self.is_preferred(package) {
-                    preferred = Some(i);
-                }
+            let candidates = start..end;
+            let literals = &self.branch_candidates;
+            let installed_later = candidates.clone().find(|i| {
+                let literal = literals[*i];
+                literal > 0 && self.decision[package_of(literal) as usize] > level
+            });
+            if let Some(i) = installed_later {
+                return Some((b, i));
             }
-            if let (Some(preferred), false) = (preferred, installed_later) {
-                let chosen = (start..end).find(|i| {
-                    let literal = -self.branch_candidates[*i];
-                    literal > 0
-                        && self.decision[package_of(literal) as usize] == level + 1
-                        && !self.is_preferred(package_of(literal))
-                });
-                if chosen.is_some() {
-                    found = Some((b, preferred));
-                }
+            let without_reason = candidates.clone().any(|i| {
+                let literal = -literals[i];
+                literal > 0
+                    && self.decision[package_of(literal) as usize] == level + 1
+                    && !self.is_preferred(package_of(literal))
+            });
+            if without_reason
+                && let Some(i) = candidates.into_iter().find(|i| {
+                    let literal = literals[*i];
+                    literal > 0 && self.is_preferred(package_of(literal))
+                })
+            {
+                return Some((b, i));
             }
         }
-        found
+        None
     }
 
     /// Takes a decision back, and everything after it, and decides for another candidate.

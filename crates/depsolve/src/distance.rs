@@ -8,42 +8,36 @@ const LAST_LEVEL: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Distances {
-    /// Per name (by its rank): the level where it was reached; 0 not.
+    /// Per package: the level where it was reached; 0 not.
     level_of: Vec<u8>,
+    reached: Vec<u32>,
     seen_list: Vec<bool>,
     lists: Vec<u32>,
-    seen: Vec<bool>,
-    reached: Vec<u32>,
 }
 
 impl Distances {
     pub(crate) fn new(universe: &Universe) -> Self {
         Distances {
             level_of: vec![0; universe.len()],
+            reached: Vec::new(),
             seen_list: vec![false; universe.lists.len()],
             lists: Vec::new(),
-            seen: vec![false; universe.len()],
-            reached: Vec::new(),
         }
     }
 
     #[inline]
-    fn reach(&mut self, universe: &Universe, package: u32, level: u8) {
-        if std::mem::replace(&mut self.seen[package as usize], true) {
-            return;
-        }
-        self.reached.push(package);
-        let name = universe.name_rank[package as usize];
-        let level_of = &mut self.level_of[name as usize];
+    fn reach(&mut self, package: u32, level: u8) {
+        let level_of = &mut self.level_of[package as usize];
         if *level_of == 0 {
             *level_of = level;
+            self.reached.push(package);
         }
     }
 
     /// Fills in the distances of `installs`; `named` are the packages that the BuildRequires name.
     pub(crate) fn measure(&mut self, universe: &Universe, named: &[u32], installs: &mut [Install]) {
         for package in named {
-            self.reach(universe, *package, 1);
+            self.reach(*package, 1);
         }
         let mut from = 0;
         for level in 2..=LAST_LEVEL {
@@ -51,7 +45,7 @@ impl Distances {
             for i in from..to {
                 for next in universe.successors.row(self.reached[i]) {
                     if next & SINGLE != 0 {
-                        self.reach(universe, next & !SINGLE, level);
+                        self.reach(next & !SINGLE, level);
                         continue;
                     }
                     if std::mem::replace(&mut self.seen_list[*next as usize], true) {
@@ -59,7 +53,7 @@ impl Distances {
                     }
                     self.lists.push(*next);
                     for package in universe.lists.row(*next) {
-                        self.reach(universe, *package, level);
+                        self.reach(*package, level);
                     }
                 }
             }
@@ -69,16 +63,23 @@ impl Distances {
         // carries the distance, as in the reference implementation.
         for install in installs.iter_mut().rev() {
             let PackageId(package) = install.package;
-            let level = &mut self.level_of[universe.name_rank[package as usize] as usize];
-            install.distance = (*level > 0).then_some(*level);
-            *level = 0;
+            let mut level = std::mem::take(&mut self.level_of[package as usize]);
+            let mut other = universe.namesake[package as usize];
+            while other != package {
+                let theirs = std::mem::take(&mut self.level_of[other as usize]);
+                // 0 becomes the greatest.
+                if theirs.wrapping_sub(1) < level.wrapping_sub(1) {
+                    level = theirs;
+                }
+                other = universe.namesake[other as usize];
+            }
+            install.distance = (level > 0).then_some(level);
         }
         for list in self.lists.drain(..) {
             self.seen_list[list as usize] = false;
         }
         for package in self.reached.drain(..) {
-            self.seen[package as usize] = false;
-            self.level_of[universe.name_rank[package as usize] as usize] = 0;
+            self.level_of[package as usize] = 0;
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use rpm::md::{self, is_primary_path};
-use rpm::{Constraint, Dep, Nevra, Op, Relation};
+use rpm::{Constraint, Dep, Nevra, Op, Relation, rpmvercmp};
 
 use crate::PackageId;
 use crate::arch::ArchPolicy;
@@ -444,6 +444,9 @@ impl Loader {
     pub fn filelists(&mut self, reader: impl Read) -> Result<(), md::Error> {
         let wanted = self.wanted_paths();
         let strings = &self.universe.offers.strings;
+        // Millions of paths are looked up, of which hardly any is wanted.
+        let wanted: FastMap<&str, u32> =
+            wanted.into_iter().map(|path| (strings.get(path), path)).collect();
         let by_checksum: HashMap<&str, u32> = self
             .checksums
             .iter()
@@ -459,10 +462,8 @@ impl Loader {
                 current.push_str(checksum);
                 package = by_checksum.get(checksum).copied();
             }
-            if let (Some(package), Some(path)) = (package, strings.find(path))
-                && wanted.binary_search(&path).is_ok()
-            {
-                owned.push((path, package));
+            if let (Some(package), Some(path)) = (package, wanted.get(path)) {
+                owned.push((*path, package));
             }
         })
     }
@@ -472,6 +473,7 @@ impl Loader {
         self.find_owners();
         self.index_provides();
         self.rank();
+        self.keep_contested_provides();
         let lists = self.provider_lists()?;
         self.relate(lists)?;
         self.universe.index();
@@ -481,14 +483,14 @@ impl Loader {
     fn find_owners(&mut self) {
         let wanted = self.wanted_paths();
         let strings = &self.universe.offers.strings;
+        let by_name: FastMap<&str, u32> =
+            wanted.iter().map(|path| (strings.get(*path), *path)).collect();
         let mut start = 0;
         for (package, end) in &self.files {
             let path = &self.file_text[start..*end as usize];
             start = *end as usize;
-            if let Some(path) = strings.find(path)
-                && wanted.binary_search(&path).is_ok()
-            {
-                self.owned.push((path, *package));
+            if let Some(path) = by_name.get(path) {
+                self.owned.push((*path, *package));
             }
         }
         self.owned.sort_unstable();
@@ -519,6 +521,85 @@ impl Loader {
             self.provides.iter().map(|(name, _, range)| (*name, *range)).collect();
         offers.ranges = Rows::from_pairs(names, &ranges).data;
         self.provides = Vec::new();
+    }
+
+    /// Versioned provides order candidates by what several of them provide. What only one package provides is left out
+    /// (most of all, each package's own name); the rest is sorted by name, and versions become numbers.
+    fn keep_contested_provides(&mut self) {
+        let names = self.universe.offers.strings.len();
+        let provides = std::mem::take(&mut self.universe.versioned_provides);
+        let mut provider = vec![NONE; names];
+        let mut contested = vec![false; names];
+        for package in 0..provides.len() as u32 {
+            for pair in provides.row(package).chunks_exact(2) {
+                let first = &mut provider[pair[0] as usize];
+                if *first == NONE {
+                    *first = package;
+                } else if *first != package {
+                    contested[pair[0] as usize] = true;
+                }
+            }
+        }
+        let pairs = provides.data.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+        let pairs = pairs.filter(|(name, _)| contested[*name as usize]);
+        let ranks = self.rank_versions(pairs.map(|(name, version)| (name, version >> 1)).collect());
+        let mut kept = Rows::new();
+        let mut row: Vec<[u32; 3]> = Vec::new();
+        for package in 0..provides.len() as u32 {
+            row.clear();
+            for pair in provides.row(package).chunks_exact(2) {
+                if let Some((version, release)) = ranks.get(&(pair[0], pair[1] >> 1)) {
+                    row.push([pair[0], *version, release << 1 | pair[1] & 1]);
+                }
+            }
+            row.sort_by_key(|[name, _, _]| *name);
+            kept.push(row.iter().flatten().copied());
+        }
+        self.universe.versioned_provides = kept;
+    }
+
+    /// Names and versions (as numbers of `evrs`) to places in the order of versions of that name: of epoch and version,
+    /// and of the release among those, 0 for none.
+    fn rank_versions(&self, mut provided: Vec<(u32, u32)>) -> FastMap<(u32, u32), (u32, u32)> {
+        provided.sort_unstable();
+        provided.dedup();
+        let offers = &self.universe.offers;
+        let strings = &offers.strings;
+        let words = |evr: u32| offers.evrs[evr as usize];
+        let version = |a: u32, b: u32| {
+            let (a, b) = (words(a), words(b));
+            let by_text = || rpmvercmp(strings.get(a.version), strings.get(b.version));
+            a.epoch.cmp(&b.epoch).then_with(by_text)
+        };
+        let release = |a: u32, b: u32| match (words(a).release, words(b).release) {
+            (NONE, NONE) => Ordering::Equal,
+            (NONE, _) => Ordering::Less,
+            (_, NONE) => Ordering::Greater,
+            (a, b) => rpmvercmp(strings.get(a), strings.get(b)),
+        };
+        provided.sort_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| version(a.1, b.1)).then_with(|| release(a.1, b.1))
+        });
+        let mut ranks = FastMap::default();
+        let (mut before, mut version_rank, mut release_rank) = (None, 0, 0);
+        for (name, evr) in provided {
+            match before {
+                Some((same, other)) if same == name && version(other, evr).is_eq() => {
+                    release_rank += u32::from(release(other, evr).is_ne());
+                }
+                _ => {
+                    version_rank = if before.is_some_and(|(same, _)| same == name) {
+                        version_rank + 1
+                    } else {
+                        0
+                    };
+                    release_rank = u32::from(words(evr).release != NONE);
+                }
+            }
+            before = Some((name, evr));
+            ranks.insert((name, evr), (version_rank, release_rank));
+        }
+        ranks
     }
 
     /// Packages of one name, ascending.

@@ -56,6 +56,18 @@ pub(crate) enum MetBy {
 }
 
 impl Offers {
+    /// Makes names be found that something provides, and known paths. Nobody needs the others.
+    pub(crate) fn index(&mut self) {
+        let Offers { strings, provides, paths, .. } = self;
+        let is_provided = |name: &u32| {
+            let name = *name as usize;
+            name < provides.len() && provides.offsets[name] < provides.offsets[name + 1]
+        };
+        let provided = (0..provides.len() as u32).filter(is_provided);
+        let others = paths.iter().copied().filter(|path| !is_provided(path));
+        strings.index_only(provided.chain(others));
+    }
+
     pub(crate) fn constraint(&self, range: u32) -> Option<ConstraintRef<'_>> {
         if range == NONE {
             return None;

@@ -7,13 +7,10 @@
 
 use std::cmp::Ordering;
 
-use rpm::rpmvercmp;
-
 use crate::arch::NOARCH;
-use crate::offers::NONE;
 use crate::rich::{self, Literal, Met, package_of};
 use crate::solver::Solver;
-use crate::universe::{ENHANCES, OLD, SUPPLEMENTS, Universe};
+use crate::universe::{ENHANCES, OLD, RECOMMENDED, SUGGESTED, SUPPLEMENTS, Universe};
 
 /// How much of the policy is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +19,28 @@ pub(crate) enum Mode {
     Choose,
     /// Drop only.
     ChooseUnordered,
-    /// Drop, but not those that are not recommended.
+    /// Drop, but not those that are not recommended, and in any order.
     Recommend,
+}
+
+/// What a candidate (by its place among them) provides with a version; see [`Universe::versioned_provides`].
+#[derive(Debug, Clone, Copy)]
+struct Provide {
+    name: u32,
+    candidate: u32,
+    version: u32,
+    release: u32,
 }
 
 /// Memory that is used again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// (index of candidate, name, version with flag) of versioned provides.
-    provides: Vec<(u32, u32, u32)>,
-    spare: Vec<(u32, u32, u32)>,
+    provides: Vec<Provide>,
+    spare: Vec<Provide>,
+    cursors: Vec<usize>,
     badness: Vec<u32>,
+    /// One bit for each name.
+    names: Vec<u64>,
     front: Vec<u32>,
     back: Vec<u32>,
 }
@@ -45,7 +53,8 @@ impl Solver<'_> {
         if candidates.len() > 1 {
             keep_best_arch(universe, &mut candidates);
         }
-        if candidates.len() > 1 {
+        let mut all_differ = || self.policy.all_differ(universe, &candidates);
+        if candidates.len() > 1 && (mode != Mode::Recommend || !all_differ()) {
             keep_best_version(universe, &mut candidates);
         }
         if candidates.len() > 1 && mode != Mode::Recommend {
@@ -76,14 +85,20 @@ impl Solver<'_> {
 
     fn is_recommended(&self, package: u32) -> bool {
         let universe = self.universe;
-        universe.in_recommended.row(package).iter().any(|list| self.recommended(*list))
-            || self.in_active_block(universe.in_recommended_blocks.row(package))
+        universe.has(package, RECOMMENDED)
+            && (self.any_counted(universe.walk.recommended.row(package))
+                || self.in_active_block(universe.in_recommended_blocks.row(package)))
     }
 
     fn is_suggested(&self, package: u32) -> bool {
         let universe = self.universe;
-        universe.in_suggested.row(package).iter().any(|list| self.suggested(*list))
-            || self.in_active_block(universe.in_suggested_blocks.row(package))
+        universe.has(package, SUGGESTED)
+            && (self.any_counted(universe.walk.suggested.row(package))
+                || self.in_active_block(universe.in_suggested_blocks.row(package)))
+    }
+
+    fn any_counted(&self, counters: &[u32]) -> bool {
+        counters.iter().any(|counter| self.counters[*counter as usize] > 0)
     }
 
     fn in_active_block(&self, pairs: &[u32]) -> bool {
@@ -283,6 +298,25 @@ impl Components<'_> {
 }
 
 impl Scratch {
+    /// Whether all candidates have different names and obsolete nothing, so that each is the best of its name.
+    fn all_differ(&mut self, universe: &Universe, candidates: &[u32]) -> bool {
+        let place = |p: &u32| {
+            let rank = universe.name_rank[*p as usize];
+            (rank as usize / 64, 1u64 << (rank % 64))
+        };
+        self.names.resize(universe.len().div_ceil(64), 0);
+        let mut differ = true;
+        for p in candidates {
+            let (word, bit) = place(p);
+            differ &= self.names[word] & bit == 0 && universe.obsoletes.row(*p).is_empty();
+            self.names[word] |= bit;
+        }
+        for p in candidates {
+            self.names[place(p).0] = 0;
+        }
+        differ
+    }
+
     /// Brings what is good to the front; both parts keep their order.
     fn partition(&mut self, candidates: &mut Vec<u32>, good: impl Fn(u32) -> bool) {
         self.front.clear();
@@ -295,45 +329,82 @@ impl Scratch {
         candidates.extend_from_slice(&self.back);
     }
 
+    /// What several candidates provide with versions, by name and then by candidate. Each candidate's own are sorted
+    /// already, and may be thousands: a kernel has one for each of its symbols.
+    fn gather_provides(&mut self, universe: &Universe, candidates: &[u32]) {
+        const WORDS: usize = 3;
+        let row = |candidate: usize| universe.versioned_provides.row(candidates[candidate]);
+        let provide = |candidate: usize, words: &[u32]| Provide {
+            name: words[0],
+            candidate: candidate as u32,
+            version: words[1],
+            release: words[2],
+        };
+        if candidates.len() > 8 {
+            for i in 0..candidates.len() {
+                self.provides.extend(row(i).chunks_exact(WORDS).map(|words| provide(i, words)));
+            }
+            self.provides.sort_unstable_by_key(|provide| (provide.name, provide.candidate));
+            return;
+        }
+        self.cursors.clear();
+        self.cursors.resize(candidates.len(), 0);
+        loop {
+            let names = self.cursors.iter().enumerate();
+            let Some(name) = names.filter_map(|(i, at)| row(i).get(*at)).min().copied() else {
+                return;
+            };
+            let start = self.provides.len();
+            let mut several = 0;
+            for (i, at) in self.cursors.iter_mut().enumerate() {
+                let before = *at;
+                while let Some(words) = row(i).get(*at..*at + WORDS)
+                    && words[0] == name
+                {
+                    self.provides.push(provide(i, words));
+                    *at += WORDS;
+                }
+                several += usize::from(*at > before);
+            }
+            if several < 2 {
+                self.provides.truncate(start);
+            }
+        }
+    }
+
     /// Candidates that provide an older version of something than others do go behind those.
     fn order_by_common_provides(&mut self, universe: &Universe, candidates: &mut [u32]) {
         self.provides.clear();
-        for (i, p) in candidates.iter().enumerate() {
-            let row = universe.versioned_provides.row(*p);
-            self.provides.extend(row.chunks_exact(2).map(|pair| (i as u32, pair[0], pair[1])));
-        }
-        if self.provides.len() < 2 {
+        let rows = candidates.iter().map(|p| universe.versioned_provides.row(*p));
+        if rows.filter(|row| !row.is_empty()).count() < 2 {
             return;
         }
-        let after = |a: &(u32, u32, u32), b: &(u32, u32, u32)| match a.1.cmp(&b.1) {
-            Ordering::Equal => newest_first(universe, a.2, b.2) > 0,
-            order => order == Ordering::Greater,
-        };
-        merge_sort(&mut self.provides, &mut self.spare, &after);
+        self.gather_provides(universe, candidates);
         self.badness.clear();
         self.badness.resize(candidates.len(), 0);
         let mut any_bad = false;
         let mut start = 0;
         while start < self.provides.len() {
-            let name = self.provides[start].1;
+            let name = self.provides[start].name;
             let mut end = start + 1;
-            while end < self.provides.len() && self.provides[end].1 == name {
+            while end < self.provides.len() && self.provides[end].name == name {
                 end += 1;
             }
-            let group = &self.provides[start..end];
+            let group = &mut self.provides[start..end];
             start = end;
             if group.len() < 2 {
                 continue;
             }
+            merge_sort(group, &mut self.spare, &|a, b| newest_first(*a, *b) > 0);
             let mut bad = 0;
             for i in 1..group.len() {
-                if group[i].0 != group[i - 1].0
-                    && newest_first(universe, group[i - 1].2, group[i].2) == -1
+                if group[i].candidate != group[i - 1].candidate
+                    && newest_first(group[i - 1], group[i]) == -1
                 {
                     bad += 1;
                     any_bad = true;
                 }
-                self.badness[group[i].0 as usize] += bad;
+                self.badness[group[i].candidate as usize] += bad;
             }
         }
         if any_bad {
@@ -350,32 +421,22 @@ impl Scratch {
 }
 
 /// -1 or 1 where versions differ, -2 or 2 where only one of them has a release.
-fn newest_first(universe: &Universe, a: u32, b: u32) -> i32 {
-    if a == b {
-        return 0;
+fn newest_first(a: Provide, b: Provide) -> i32 {
+    match b.version.cmp(&a.version) {
+        Ordering::Equal => {}
+        order => return order as i32,
     }
-    let strings = &universe.offers.strings;
-    let (x, y) = (universe.offers.evrs[(b >> 1) as usize], universe.offers.evrs[(a >> 1) as usize]);
-    let order = x
-        .epoch
-        .cmp(&y.epoch)
-        .then_with(|| rpmvercmp(strings.get(x.version), strings.get(y.version)));
-    let result = match (order, x.release, y.release) {
-        (Ordering::Less, _, _) => -1,
-        (Ordering::Greater, _, _) => 1,
-        (Ordering::Equal, NONE, NONE) => 0,
-        (Ordering::Equal, NONE, _) => -2,
-        (Ordering::Equal, _, NONE) => 2,
-        (Ordering::Equal, r, s) => rpmvercmp(strings.get(r), strings.get(s)) as i32,
-    };
-    if result == 0 {
-        // “less than” is older than the same version.
-        return match (a & 1 != 0, b & 1 != 0) {
-            (false, false) => 0,
-            (_, false) => 1,
-            (false, true) => -1,
-            (true, true) => 0,
-        };
+    match (a.release >> 1, b.release >> 1) {
+        (0, 0) => {}
+        (_, 0) => return -2,
+        (0, _) => return 2,
+        (x, y) if x != y => return y.cmp(&x) as i32,
+        _ => {}
     }
-    result
+    // “less than” is older than the same version.
+    match (a.release & 1, b.release & 1) {
+        (0, 1) => -1,
+        (1, 0) => 1,
+        _ => 0,
+    }
 }

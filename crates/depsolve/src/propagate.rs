@@ -12,8 +12,10 @@ use crate::universe::{SINGLE, Universe};
 
 impl Solver<'_> {
     /// Records a decision; its consequences wait for [`Solver::propagate`].
+    #[inline]
     pub(crate) fn assign(&mut self, literal: Literal, level: i32, why: Option<Clause>) {
         self.decision[package_of(literal) as usize] = if literal > 0 { level } else { -level };
+        self.universe.walk.announce(package_of(literal));
         self.trail.push(literal);
         self.why.push(why);
         self.choice_marks.push(0);
@@ -258,8 +260,14 @@ impl Solver<'_> {
         None
     }
 
+    #[inline]
     fn look_at_dynamic(&mut self, package: u32, level: i32) -> Option<Clause> {
-        let mut next = self.occurs_first[package as usize];
+        let first = self.occurs_first[package as usize];
+        if first == NONE { None } else { self.look_at_occurrences(first, level) }
+    }
+
+    fn look_at_occurrences(&mut self, first: u32, level: i32) -> Option<Clause> {
+        let mut next = first;
         while next != NONE {
             let Occurrence { clause, next: after, .. } = self.occurs[next as usize];
             next = after;
@@ -292,8 +300,12 @@ impl Solver<'_> {
         }
     }
 
+    #[inline]
     fn undo_last(&mut self, literal: Literal) {
         let package = package_of(literal);
+        if let Some(before) = self.trail.len().checked_sub(4) {
+            self.universe.walk.announce(package_of(self.trail[before]));
+        }
         self.decision[package as usize] = 0;
         self.trail.pop();
         self.why.pop();

@@ -357,16 +357,6 @@ impl<'u> Solver<'u> {
         self.counters[list as usize] > 0
     }
 
-    /// Whether something installed recommends a list.
-    pub(crate) fn recommended(&self, list: u32) -> bool {
-        self.counters[(self.universe.walk.recommended + list) as usize] > 0
-    }
-
-    /// Whether something installed suggests a list.
-    pub(crate) fn suggested(&self, list: u32) -> bool {
-        self.counters[(self.universe.walk.suggested + list) as usize] > 0
-    }
-
     pub(crate) fn status(&self, clause: u32) -> Status {
         let literals = self.dynamic.row(clause);
         self.status_of(literals)

@@ -10,7 +10,7 @@ use crate::arch::{NOARCH, Score};
 use crate::arrays::Rows;
 use crate::explain::NeverReasons;
 use crate::loader::{LoadError, Loader};
-use crate::offers::Offers;
+use crate::offers::{NONE, Offers};
 use crate::walk::Walk;
 
 /// A package of a [`Universe`], by its place in primary.xml (counting only packages that the machine can run).
@@ -118,9 +118,14 @@ pub struct Universe {
     pub(crate) orphans: Vec<u32>,
     pub(crate) orphan_names: Rows,
     pub(crate) reach: Rows,
-    /// Package to its versioned provides, (name, version and operator) as two words, for ordering candidates.
+    /// Package to its versioned provides, for ordering candidates: only of names that others provide as well, and sorted
+    /// by name. Three words each: name; place of epoch and version among all that are provided of the name; place of the
+    /// release among those (0 for none, from 1) times two, plus one for “less than”.
     pub(crate) versioned_provides: Rows,
 
+    /// Package to another one of the same name, round and round; to itself if there is no other. Made by
+    /// [`Universe::index`].
+    pub(crate) namesake: Vec<u32>,
     never_reasons: OnceLock<NeverReasons>,
 
     /// What of all this the solver needs for each package, once more; made by [`Universe::index`].
@@ -142,6 +147,9 @@ pub(crate) const SUPPLEMENTS: u8 = 4;
 pub(crate) const ENHANCES: u8 = 8;
 /// The package has an inferior architecture and can only be installed beside its better half.
 pub(crate) const INFERIOR: u8 = 16;
+/// Something recommends (suggests) the package.
+pub(crate) const RECOMMENDED: u8 = 32;
+pub(crate) const SUGGESTED: u8 = 64;
 
 impl Universe {
     /// Loads a repository from its metadata (plain or compressed). `filelists` is read only if some path is
@@ -269,6 +277,29 @@ impl Universe {
 
     /// Makes what follows from the rest. To be called when everything else is there.
     pub(crate) fn index(&mut self) {
+        for package in 0..self.len() as u32 {
+            let any = |lists: &Rows, blocks: &Rows| {
+                !lists.row(package).is_empty() || !blocks.row(package).is_empty()
+            };
+            let flags = &mut self.flags[package as usize];
+            *flags &= !(RECOMMENDED | SUGGESTED);
+            if any(&self.in_recommended, &self.in_recommended_blocks) {
+                *flags |= RECOMMENDED;
+            }
+            if any(&self.in_suggested, &self.in_suggested_blocks) {
+                *flags |= SUGGESTED;
+            }
+        }
+        self.offers.index();
+        let mut last_of = vec![NONE; self.len()];
+        self.namesake = (0..self.len() as u32).collect();
+        for package in 0..self.len() as u32 {
+            let last = &mut last_of[self.name_rank[package as usize] as usize];
+            if *last != NONE {
+                self.namesake.swap(*last as usize, package as usize);
+            }
+            *last = package;
+        }
         self.walk = Walk::new(self);
     }
 

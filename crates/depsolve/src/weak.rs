@@ -4,13 +4,14 @@ use crate::policy::Mode;
 use crate::rich::{Literal, Met, package_of, positive};
 use crate::solver::Solver;
 use crate::universe::RICH;
+use crate::walk::ONE;
 
 /// What installed packages recommend, in the order in which they were installed, but for what is settled. Kept up while
 /// decisions are only added: what is satisfied, or impossible, stays so. (A rich recommendation may begin to say
 /// something at any time, and is always kept.)
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    /// Lists, and rich ones, as in [`crate::Universe::recommends`].
+    /// As in [`crate::walk::Walk::wanted`].
     wanted: Vec<u32>,
     /// How many of [`Solver::recommenders`] are in it.
     recommenders: usize,
@@ -99,7 +100,7 @@ impl Solver<'_> {
             pending.wanted.clear();
         }
         for recommender in &self.recommenders[pending.recommenders..] {
-            pending.wanted.extend_from_slice(universe.recommends.row(*recommender));
+            pending.wanted.extend_from_slice(universe.walk.wanted.row(*recommender));
         }
         pending.recommenders = self.recommenders.len();
         pending.wanted.retain(|wanted| {
@@ -108,6 +109,14 @@ impl Solver<'_> {
                     self.add_block(*block, false);
                 }
                 return true;
+            }
+            if wanted & ONE != 0 {
+                let only = wanted & !ONE;
+                let undecided = self.decision[only as usize] == 0;
+                if undecided {
+                    self.add_candidate(only);
+                }
+                return undecided;
             }
             if self.any_installed(*wanted) {
                 return false;
@@ -184,11 +193,21 @@ impl Solver<'_> {
         let pending = std::mem::take(&mut self.pending);
         // What is taken back meanwhile ends this; and then nothing of it is known any more.
         self.pending.current = true;
-        for wanted in &pending.wanted {
+        for (i, wanted) in pending.wanted.iter().enumerate() {
+            if let Some(later) = pending.wanted.get(i + 4)
+                && later & (RICH | ONE) == ONE
+            {
+                universe.walk.announce(later & !ONE);
+            }
             self.candidates.clear();
             if wanted & RICH != 0 {
                 for block in universe.rich_blocks.row(wanted & !RICH) {
                     self.add_block(*block, true);
+                }
+            } else if wanted & ONE != 0 {
+                let only = wanted & !ONE;
+                if self.decision[only as usize] == 0 && self.in_candidates[only as usize] {
+                    self.candidates.push(only);
                 }
             } else if !self.any_installed(*wanted) {
                 for p in universe.lists.row(*wanted) {
