@@ -23,7 +23,7 @@ use koji::xmlrpc::{Limits, Struct, Value, answers, decode_response, encode_respo
 const PACKAGES: usize = 25_000;
 const DEPENDENCIES_EACH: usize = 20;
 const CALLS_PER_REQUEST: usize = 100;
-const REPETITIONS: usize = 5;
+const REPETITIONS: usize = 3;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,6 +2,7 @@
 //! hub's answer is passed over. A mismatch names the place, such as `[3].create_event: nil where an int should be`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -96,7 +97,7 @@ impl<'de> Deserializer<'de> for Value {
                 visitor.visit_seq(Elements { values: values.into_iter(), next: 0 })
             }
             Value::Struct(members) => {
-                visitor.visit_map(Members { members: members.into_iter(), current: None })
+                visitor.visit_map(Members { members: members.into_members(), current: None })
             }
         }
     }
@@ -232,8 +233,8 @@ impl<'de> SeqAccess<'de> for Elements {
 }
 
 struct Members {
-    members: std::vec::IntoIter<(String, Value)>,
-    current: Option<(String, Value)>,
+    members: std::vec::IntoIter<(Arc<str>, Value)>,
+    current: Option<(Arc<str>, Value)>,
 }
 
 impl<'de> MapAccess<'de> for Members {
@@ -246,8 +247,7 @@ impl<'de> MapAccess<'de> for Members {
         self.current = self.members.next();
         match &self.current {
             Some((name, _)) => {
-                let name: de::value::StrDeserializer<'_, Unexpected> =
-                    name.as_str().into_deserializer();
+                let name: de::value::StrDeserializer<'_, Unexpected> = (**name).into_deserializer();
                 seed.deserialize(name).map(Some)
             }
             None => Ok(None),

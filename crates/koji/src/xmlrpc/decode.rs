@@ -2,6 +2,9 @@
 //! around values), strict about structure, and bounded: nothing read here can exhaust the stack, and entities are never
 //! expanded.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 use thiserror::Error;
@@ -106,6 +109,10 @@ enum Piece<'a> {
 struct Parser<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
+    /// The names of members so far: the structs of a list have the same ones.
+    names: HashSet<Arc<str>>,
+    /// How many members the last struct had; the next one will mostly have as many.
+    usual_members: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -123,7 +130,7 @@ impl<'a> Parser<'a> {
         })?;
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        Ok(Parser { reader, depth: limits.depth })
+        Ok(Parser { reader, depth: limits.depth, names: HashSet::new(), usual_members: 0 })
     }
 
     fn error(&self, problem: impl Into<String>) -> DecodeError {
@@ -308,23 +315,39 @@ impl<'a> Parser<'a> {
         Ok(Value::Array(values))
     }
 
+    fn member_name(&mut self) -> Result<Arc<str>, DecodeError> {
+        let name = self.text_until_end()?;
+        if let Some(known) = self.names.get(name.as_str()) {
+            return Ok(Arc::clone(known));
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&name));
+        Ok(name)
+    }
+
     fn structure(&mut self, depth: usize) -> Result<Value, DecodeError> {
-        let mut members: Vec<(String, Value)> = Vec::new();
+        let mut members: Vec<(Arc<str>, Value)> = Vec::with_capacity(self.usual_members);
         loop {
             match self.next()? {
                 Token::Start("member") => {
                     self.expect_start("name")?;
-                    let name = self.text_until_end()?;
+                    let name = self.member_name()?;
                     self.expect_start("value")?;
                     members.push((name, self.value(depth + 1)?));
                     self.expect_end()?;
                 }
-                Token::End => return Ok(Value::Struct(members.into_iter().collect::<Struct>())),
+                Token::End => {
+                    self.usual_members = members.len().min(USUAL_MEMBERS);
+                    return Ok(Value::Struct(Struct::of(members)));
+                }
                 other => return Err(self.error(format!("{other} where <member> should be"))),
             }
         }
     }
 }
+
+/// No struct of Koji has more members that are worth making room for beforehand.
+const USUAL_MEMBERS: usize = 32;
 
 /// What stands for the name of an element that XML-RPC does not have.
 const UNKNOWN: &str = "an unknown element";

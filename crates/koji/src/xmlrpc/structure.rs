@@ -1,12 +1,15 @@
 //! The members of a struct. Their order means nothing on the wire, so they are kept sorted by name: comparing, finding
-//! and printing need nothing else, and twenty-five thousand of them stay small.
+//! and printing need nothing else. Structs of one answer share their members' names, so that twenty-five thousand of them
+//! stay small.
+
+use std::sync::Arc;
 
 use super::Value;
 
 /// The members of a `<struct>`, sorted by name, each name once.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Struct {
-    members: Vec<(String, Value)>,
+    members: Vec<(Arc<str>, Value)>,
 }
 
 impl Struct {
@@ -16,7 +19,7 @@ impl Struct {
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
-        self.members.binary_search_by(|(member, _)| member.as_str().cmp(name))
+        self.members.binary_search_by(|(member, _)| (**member).cmp(name))
     }
 
     /// The value of the member `name`; nil and absent are different things.
@@ -30,7 +33,7 @@ impl Struct {
         match self.position(&name) {
             Ok(index) => Some(std::mem::replace(&mut self.members[index].1, value)),
             Err(index) => {
-                self.members.insert(index, (name, value));
+                self.members.insert(index, (name.into(), value));
                 None
             }
         }
@@ -60,14 +63,11 @@ impl Struct {
 
     /// The members, by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.members.iter().map(|(name, value)| (name.as_str(), value))
+        self.members.iter().map(|(name, value)| (&**name, value))
     }
-}
 
-/// Of two members of one name the later counts, as in Python.
-impl FromIterator<(String, Value)> for Struct {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Struct {
-        let mut members: Vec<(String, Value)> = members.into_iter().collect();
+    /// A struct of these members. Of two of one name the later counts, as in Python.
+    pub(super) fn of(mut members: Vec<(Arc<str>, Value)>) -> Struct {
         // A stable sort keeps members of one name in the order they came.
         members.sort_by(|(left, _), (right, _)| left.cmp(right));
         members.dedup_by(|later, earlier| {
@@ -79,6 +79,18 @@ impl FromIterator<(String, Value)> for Struct {
         });
         Struct { members }
     }
+
+    /// The members, by name.
+    pub(super) fn into_members(self) -> std::vec::IntoIter<(Arc<str>, Value)> {
+        self.members.into_iter()
+    }
+}
+
+/// Of two members of one name the later counts, as in Python.
+impl FromIterator<(String, Value)> for Struct {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Struct {
+        Struct::of(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
 }
 
 impl<const N: usize> From<[(&str, Value); N]> for Struct {
@@ -89,9 +101,10 @@ impl<const N: usize> From<[(&str, Value); N]> for Struct {
 
 impl IntoIterator for Struct {
     type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+    type IntoIter =
+        std::iter::Map<std::vec::IntoIter<(Arc<str>, Value)>, fn((Arc<str>, Value)) -> Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.members.into_iter()
+        self.members.into_iter().map(|(name, value)| (name.to_string(), value))
     }
 }
