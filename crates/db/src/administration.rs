@@ -82,6 +82,17 @@ pub async fn clear_notice(conn: &mut PgConnection, actor: &Actor) -> Result<bool
     Ok(was_there)
 }
 
+/// Writes down something that was done outside the database.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn note(conn: &mut PgConnection, actor: &Actor, message: &str) -> Result<()> {
+    let mut transaction = conn.begin().await?;
+    log(&mut transaction, actor, message).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// Adds a collection; its id.
 ///
 /// # Errors

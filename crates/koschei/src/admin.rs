@@ -3,6 +3,7 @@
 //! What was done is said on standard output and written to the audit log under the name of the operating system's
 //! user. A mistake is one line on standard error, a status that is not 0, and nothing changed.
 
+mod cache;
 mod collections;
 mod configuration;
 mod database;
@@ -58,6 +59,9 @@ enum Command {
     SetPriority(packages::SetPriority),
     /// Add a group of packages
     AddGroup(groups::AddGroup),
+    /// The repositories that this machine keeps: cache list, cache clear
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(configuration::Config),
@@ -87,6 +91,10 @@ pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
     let command = match admin.command {
         Command::Config(command) => return configuration::run(&command, &configuration),
         Command::Psql(command) => return command.run(&configuration.config),
+        Command::Cache(cache::Cache::List) => {
+            println!("{}", cache::list(&configuration.config)?);
+            return Ok(ExitCode::SUCCESS);
+        }
         command => command,
     };
     for warning in &configuration.warnings {
@@ -128,10 +136,12 @@ async fn execute(command: Command, session: &mut Session) -> Result<String, Fail
         Command::AddPkg(command) => command.run(session).await,
         Command::SetPriority(command) => command.run(session).await,
         Command::AddGroup(command) => command.run(session).await,
+        Command::Cache(cache::Cache::Clear { addresses }) => cache::clear(addresses, session).await,
         Command::CreateDb
         | Command::Alembic(_)
         | Command::Db(_)
         | Command::Psql(_)
+        | Command::Cache(cache::Cache::List)
         | Command::Config(_) => Ok(String::new()),
     }
 }

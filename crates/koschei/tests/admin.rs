@@ -246,6 +246,66 @@ async fn packages_are_tracked_all_or_none() {
 }
 
 #[tokio::test]
+async fn the_cache_of_repositories_is_listed_and_cleared() {
+    let operator = Operator::with(database().await).await;
+    let cachedir = operator.directory.path().join("cache");
+    let configured = fs::read_to_string(operator.configuration()).unwrap();
+    fs::write(
+        operator.configuration(),
+        format!("{configured}[directories]\ncachedir = {cachedir:?}\n"),
+    )
+    .unwrap();
+    let list = ["koschei-admin", "cache", "list"];
+    let clear = ["koschei-admin", "cache", "clear"];
+    let kept = cachedir.join("repodata");
+    assert_eq!(operator.succeeds(&list), format!("No repositories are kept in {}", kept.display()));
+    assert_eq!(operator.succeeds(&clear), format!("Nothing was removed from {}", kept.display()));
+    assert!(!cachedir.exists() && operator.log().await.is_empty(), "looking changes nothing");
+
+    let packages = [rpm::md::Package {
+        nevra: rpm::Nevra::new("bash", 0, "1", "1", "x86_64"),
+        ..Default::default()
+    }];
+    let cache = repocache::Cache::new(&kept, 100, repocache::Options::default());
+    let load = |name: &str| {
+        let repository = operator.directory.path().join(name);
+        rpm::md::write::Repository::new(&packages).write(&repository).unwrap();
+        let url = format!("file://{}", repository.display());
+        let none = std::collections::BTreeSet::new();
+        (cache.universe(&url, "x86_64", &none, &repocache::Cancel::default()).unwrap(), url)
+    };
+    let (in_use, used_url) = load("one");
+    let url = load("two").1;
+    let said = operator.succeeds(&list);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    assert!(lines[0].starts_with("LAST USED (UTC)"), "{said}");
+    assert!(lines[1].contains("in use") && lines[1].ends_with(&used_url), "{said}");
+    assert!(!lines[2].contains("in use") && lines[2].ends_with(&url), "{said}");
+    assert!(
+        lines[3].starts_with("2 repositories, ") && lines[3].ends_with("room for 100"),
+        "{said}"
+    );
+
+    let said = operator.fails(&["koschei-admin", "cache", "clear", &url, "http://no/where"]);
+    assert!(said.contains("no repository http://no/where in the cache"), "{said}");
+    assert!(said.contains("nothing was changed"), "{said}");
+    assert_eq!(cache.list().unwrap().len(), 2);
+
+    let said = operator.succeeds(&clear);
+    assert!(said.contains("1 repository removed"), "{said}");
+    assert!(said.ends_with(&format!("In use, and therefore still there: {used_url}")), "{said}");
+    assert_eq!(cache.list().unwrap().len(), 1);
+    drop(in_use);
+    let said = operator.succeeds(&["koschei-admin", "cache", "clear", &used_url]);
+    assert!(said.contains("1 repository removed") && !said.contains("In use"), "{said}");
+    assert!(cache.list().unwrap().is_empty());
+    let log = operator.log().await;
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log[0].starts_with("mizdebsk admin: Cache of repositories on "), "{log:?}");
+}
+
+#[tokio::test]
 async fn psql_talks_to_the_configured_database() {
     let operator = Operator::with_packages().await;
     let said =

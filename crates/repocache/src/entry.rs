@@ -164,21 +164,24 @@ impl Entry {
     /// Leaves an entry that came to nothing, and removes it if nobody else is in it.
     pub(crate) fn abandon(self) {
         // The lock that we share becomes ours alone, unless somebody shares it.
-        if self.url().is_none() && self.used.try_lock().is_ok() && self.is_there() {
-            self.remove();
+        if self.url().is_none()
+            && self.used.try_lock().is_ok()
+            && self.is_there()
+            && let Err(error) = self.remove()
+        {
+            debug!("what came to nothing cannot be removed: {error}");
         }
     }
 
     /// Removes an entry that was seized. It is out of the way first, so that nobody finds half of it.
-    fn remove(self) {
+    fn remove(self) -> io::Result<()> {
         static TURN: AtomicU64 = AtomicU64::new(0);
-        let Some(parent) = self.directory.parent() else { return };
+        let Some(parent) = self.directory.parent() else { return Ok(()) };
         let turn = TURN.fetch_add(1, Ordering::Relaxed);
         let trash = parent.join(format!("{TRASH}{}-{turn}", std::process::id()));
-        let removed = fs::rename(&self.directory, &trash).and_then(|()| fs::remove_dir_all(&trash));
-        if let Err(error) = removed {
-            debug!("cannot remove {}: {error}", self.directory.display());
-        }
+        fs::rename(&self.directory, &trash)?;
+        // Others may see to it, too.
+        remove_any(&trash)
     }
 }
 
@@ -232,7 +235,9 @@ fn look_at(directory: &Path, name: String) -> Option<Found> {
     match seized {
         Some(entry) if url.is_none() => {
             debug!("{} was never prepared to its end, or in another format", directory.display());
-            entry.remove();
+            if let Err(error) = entry.remove() {
+                debug!("it cannot be removed: {error}");
+            }
             return None;
         }
         Some(entry) => entry.sweep(|name| name.ends_with(".part")).unwrap_or_default(),
@@ -252,13 +257,9 @@ pub(crate) fn remove_unused(parent: &Path, name: &str) -> io::Result<bool> {
     if !directory.exists() {
         return Ok(false);
     }
-    Ok(match Entry::seize(&directory)? {
-        Some(entry) => {
-            entry.remove();
-            !directory.exists()
-        }
-        None => false,
-    })
+    let Some(entry) = Entry::seize(&directory)? else { return Ok(false) };
+    entry.remove()?;
+    Ok(true)
 }
 
 fn url_of(directory: &Path) -> Option<String> {

@@ -392,3 +392,44 @@ fn an_error_of_the_source_may_go_away() {
     let error = primary::Reader::new(broken).unwrap().next().unwrap().unwrap_err();
     assert!(error.is_transient(), "{error}");
 }
+
+#[test]
+fn order_prefixes_and_unknown_elements_do_not_matter() {
+    let usual = br#"<?xml version="1.0"?>
+<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1">
+<package type="rpm"><name>a</name><arch>noarch</arch><version epoch="1" ver="2" rel="3"/>
+<checksum type="sha256" pkgid="YES">abc</checksum><summary>s</summary><location href="a.rpm"/>
+<format><rpm:license>MIT</rpm:license>
+<rpm:provides><rpm:entry name="a" flags="EQ" epoch="1" ver="2" rel="3"/></rpm:provides>
+<rpm:requires><rpm:entry name="b"/></rpm:requires><file>/etc/a</file></format></package></metadata>"#;
+    let unusual = br#"<?xml version="1.0"?>
+<c:metadata xmlns:c="http://linux.duke.edu/metadata/common" xmlns:r="http://linux.duke.edu/metadata/rpm" packages="9">
+<!-- a comment --><c:news><c:name>not a package</c:name></c:news>
+<c:package news="1"><c:format><c:file>/etc/a</c:file>
+<r:changes><r:name>x</r:name><r:entry name="y"/><c:arch>z</c:arch><r:requires><r:entry name="q"/></r:requires></r:changes>
+<r:requires><r:entry news="1" name="b"/><r:news/></r:requires>
+<r:provides><r:entry rel="3" ver="2" epoch="1" flags="EQ" name="a"></r:entry></r:provides>
+<r:license>M&#x49;T</r:license></c:format>
+<c:location href="a.rpm"></c:location><c:summary><![CDATA[s]]></c:summary>
+<c:checksum pkgid="YES" type="sha256">abc</c:checksum><c:version rel="3" ver="2" epoch="1"></c:version>
+<c:arch>noarch</c:arch><c:name>a</c:name></c:package></c:metadata>"#;
+    let read = read_primary(usual).unwrap();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read, read_primary(unusual).unwrap());
+}
+
+#[test]
+fn a_package_without_name_or_architecture_is_an_error_with_file_and_line() {
+    for package in ["<name>a</name>", "<arch>noarch</arch>", "<name/><arch>noarch</arch>", ""] {
+        let text = format!(
+            "<metadata>\n<package>\n<x><name>n</name><arch>n</arch></x>{package}</package></metadata>"
+        );
+        let error = read_primary(text.as_bytes()).unwrap_err();
+        assert!(matches!(error, md::Error::Malformed { .. }) && !error.is_transient());
+        let said = error.to_string();
+        assert!(
+            said.starts_with("primary.xml, line 3: ") && said.contains("without name or arch"),
+            "{said}"
+        );
+    }
+}

@@ -219,7 +219,6 @@ fn element(start: &BytesStart<'_>, name: &str, package: &mut Package) -> Result<
         "name" => Text::Name,
         "arch" => Text::Arch,
         "summary" => Text::Summary,
-        "description" => Text::Skip,
         "url" => Text::Url,
         "license" => Text::License,
         "vendor" => Text::Vendor,
@@ -278,7 +277,9 @@ fn element(start: &BytesStart<'_>, name: &str, package: &mut Package) -> Result<
             })?;
             Text::None
         }
-        _ => Text::None,
+        "format" => Text::None,
+        // Whatever stands within something that we do not know says nothing that we know.
+        _ => Text::Skip,
     })
 }
 
