@@ -159,9 +159,9 @@ fn example(
         for problem in problems.get(source).into_iter().copied().flatten() {
             let fits = match (problem.cause(), &group.cause) {
                 // The group may have been given the name alone.
-                (Cause::Missing { capability: one }, Cause::Missing { capability: all }) => {
-                    one.starts_with(all.as_str())
-                }
+                (Cause::Missing { capability: one }, Cause::Missing { capability: all }) => one
+                    .strip_prefix(all.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
                 (one, all) => one == *all,
             };
             let text = problem.to_string();
