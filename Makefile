@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build bench-depsolve bench-koji fuzz fuzz-depsolve
+.PHONY: help demo test check build bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -13,6 +13,7 @@ help:
 	@echo "make build   build only"
 	@echo "make bench-depsolve  how fast the resolver is, beside libsolv and others"
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
+	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
 	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
 
@@ -48,3 +49,6 @@ bench-koji:
 
 bench-depsolve:
 	@scripts/bench-depsolve
+
+bench-repocache:
+	@scripts/bench-repocache
