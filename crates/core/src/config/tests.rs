@@ -1,5 +1,7 @@
 //! What `spec`-minded operators rely on: defaults, merging, messages, masking.
 
+use std::time::Duration;
+
 use super::*;
 
 fn source(name: &str, text: &str) -> Source {
@@ -229,6 +231,22 @@ fn the_clients_login_and_patience_come_from_their_keys() {
         refused("[koji_config.session_opts]\nmax_retries = 'often'\n"),
         "config.cfg, line 1: koji_config.session_opts must have a whole number as max_retries"
     );
+}
+
+#[test]
+fn all_six_session_options_reach_the_client() {
+    let text = "[koji_config.session_opts]\ntimeout = 7\nmax_retries = 3\nretry_interval = 1.5\n\
+                anon_retry = false\noffline_retry = false\noffline_retry_interval = 11\n";
+    let session = load(text).unwrap().config.koji_config.client_config().unwrap().session;
+    let expected = koji::SessionOptions {
+        timeout: Duration::from_secs(7),
+        max_retries: 3,
+        retry_interval: Duration::from_millis(1500),
+        anon_retry: false,
+        offline_retry: false,
+        offline_retry_interval: Duration::from_secs(11),
+    };
+    assert_eq!(session, expected);
 }
 
 #[test]
