@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::problem::{GaveUp, Problem, Statement};
+use crate::problem::{Problem, Statement};
 
 /// What is at the bottom of a problem. Displayed as a phrase that can follow “because”.
 ///
 /// The cause of a chain is the first thing in it that nothing provides: somebody has to bring it back, or stop
 /// requiring it. When nothing is missing, it is the first pair of packages that exclude each other, by name, whatever
-/// their versions.
+/// their versions. Chains tell the candidates that policy prefers first, so the first thing missing is what
+/// the preferred one lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "serde",
@@ -57,16 +58,7 @@ impl Cause {
             Problem::NotFound { relation } => {
                 return Cause::Missing { capability: relation.clone() };
             }
-            Problem::GaveUp(GaveUp::Contradictions { .. }) => {
-                return Cause::Other {
-                    line: "the search was given up without an answer".to_owned(),
-                };
-            }
-            Problem::GaveUp(GaveUp::Improvements { .. }) => {
-                return Cause::Other {
-                    line: "the search was given up before it settled".to_owned(),
-                };
-            }
+            Problem::GaveUp(reason) => return Cause::Other { line: reason.to_string() },
             Problem::Conflict(conflict) => &conflict.chain,
         };
         let says = || chain.iter().map(|link| &link.says);
@@ -79,19 +71,21 @@ impl Cause {
         });
         let conflict = || {
             says().find_map(|statement| match statement {
-                Statement::Conflicts { package, with, .. } => {
-                    let other = with.as_ref().unwrap_or(package);
-                    Some(Cause::conflict(&package.name, &other.name))
-                }
-                Statement::Obsoletes { package, obsoleted: other, .. }
+                Statement::Conflicts { package, with: Some(other), .. }
+                | Statement::Obsoletes { package, obsoleted: other, .. }
                 | Statement::SameName { package, other } => {
                     Some(Cause::conflict(&package.name, &other.name))
                 }
                 _ => None,
             })
         };
-        let inferior = || {
-            let found = says().find(|said| matches!(said, Statement::InferiorArch { .. }));
+        let of_one = || {
+            let found = says().find(|statement| {
+                matches!(
+                    statement,
+                    Statement::InferiorArch { .. } | Statement::Conflicts { with: None, .. }
+                )
+            });
             found.map(|statement| Cause::Other { line: statement.to_string() })
         };
         let uninstallable = || {
@@ -101,9 +95,16 @@ impl Cause {
             });
             found.map(|capability| Cause::Uninstallable { capability })
         };
-        missing.or_else(conflict).or_else(inferior).or_else(uninstallable).unwrap_or_else(|| {
-            Cause::Other { line: "the requests contradict each other".to_owned() }
-        })
+        missing
+            .or_else(conflict)
+            .or_else(of_one)
+            .or_else(uninstallable)
+            .unwrap_or_else(Cause::requests)
+    }
+
+    /// Nothing but what was asked for takes part.
+    pub fn requests() -> Self {
+        Cause::Other { line: "the requests contradict each other".to_owned() }
     }
 
     /// The kind in a word or two, as a heading.
@@ -117,19 +118,28 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// The phrase in pieces, words and names by turns, for those who show names differently.
+    pub fn pieces(&self) -> [&str; 5] {
+        match self {
+            Self::Missing { capability } => ["nothing provides ", capability, "", "", ""],
+            Self::Conflict { one, other } if one == other => {
+                ["two packages named ", one, " cannot be installed together", "", ""]
+            }
+            Self::Conflict { one, other } => {
+                ["", one, " and ", other, " cannot be installed together"]
+            }
+            Self::Uninstallable { capability } => {
+                ["no provider of ", capability, " can be installed", "", ""]
+            }
+            Self::Other { line } => [line, "", "", "", ""],
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { capability } => write!(f, "nothing provides {capability}"),
-            Self::Conflict { one, other } if one == other => {
-                write!(f, "two versions of {one} cannot be installed together")
-            }
-            Self::Conflict { one, other } => write!(f, "{one} conflicts with {other}"),
-            Self::Uninstallable { capability } => {
-                write!(f, "no provider of {capability} can be installed")
-            }
-            Self::Other { line } => f.write_str(line),
-        }
+        self.pieces().into_iter().try_for_each(|piece| f.write_str(piece))
     }
 }
 
@@ -139,12 +149,13 @@ impl fmt::Display for Cause {
 pub struct Group<K> {
     /// The cause.
     pub cause: Cause,
-    /// Whom it affects, in the order in which they were given, nobody twice.
+    /// Whom it affects, in the order in which they were given.
     pub affected: Vec<K>,
 }
 
 /// Groups whatever has problems, such as source packages, by root cause: the cause that affects most comes first, equal
-/// ones in the order of [`Cause`]. Who has several problems is in several groups.
+/// ones in the order of [`Cause`]. Who has several problems is in several groups, but only once in each, provided that
+/// the problems of one come one after the other.
 ///
 /// ```
 /// use depsolve::{Cause, Problem, group_by_cause};
@@ -166,7 +177,6 @@ pub fn group_by_cause<K: PartialEq>(
     let mut groups: BTreeMap<Cause, Vec<K>> = BTreeMap::new();
     for (who, cause) in problems {
         let affected = groups.entry(cause).or_default();
-        // All problems of one come one after the other.
         if affected.last() != Some(&who) {
             affected.push(who);
         }

@@ -159,7 +159,7 @@ fn what_breaks_most_comes_first() {
 1 source package: nothing provides libacl-devel
     vim
 
-1 source package: a conflicts with b
+1 source package: a and b cannot be installed together
     both
   because
     package a-1-1.x86_64 conflicts with b provided by b-1-1.x86_64

@@ -1,34 +1,11 @@
 //! Reading what the solver says: the root cause of a problem, and the chain that leads to it.
 //!
-//! Problems are stored as text in the words of dnf (spec/services.md, section 5), so they are read back here. A line that
-//! is not understood never hides anything: the text itself is always on the page.
+//! Problems are stored as text in the words of dnf (spec/services.md, section 5), some of them by the reference
+//! implementation, so they are read back here. What comes out is the solver's own [`Cause`], the one that it names
+//! itself before a problem becomes text. A line that is not understood never hides anything: the text itself is always
+//! on the page.
 
-/// What makes packages uninstallable, the same for all packages that share it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Cause {
-    /// Nothing provides a capability.
-    Missing {
-        /// The capability with its version constraint.
-        capability: String,
-    },
-    /// Two packages exclude each other.
-    Conflict {
-        /// Name of one of them, the lesser by bytes.
-        one: String,
-        /// Name of the other.
-        other: String,
-    },
-    /// A capability whose providers cannot be installed, for a reason that the text does not tell.
-    Uninstallable {
-        /// The capability.
-        capability: String,
-    },
-    /// None of the known forms; the first line of the text.
-    Other {
-        /// That line.
-        line: String,
-    },
-}
+pub(crate) use depsolve::Cause;
 
 /// A step of a chain: a package needs something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,22 +33,39 @@ pub(crate) struct Problem {
 const LONGEST_CHAIN: usize = 6;
 
 enum Line<'a> {
-    Requires { package: &'a str, capability: &'a str },
-    Nothing { capability: &'a str, needed_by: Option<&'a str> },
-    Conflict { package: &'a str, with: &'a str },
+    Requires {
+        package: &'a str,
+        capability: &'a str,
+    },
+    Nothing {
+        capability: &'a str,
+        needed_by: Option<&'a str>,
+    },
+    Conflict {
+        package: &'a str,
+        with: &'a str,
+    },
+    /// A package that cannot be installed for a reason of its own.
+    Alone {
+        line: &'a str,
+    },
     Unimportant,
     Unknown,
 }
 
-fn line(text: &str) -> Line<'_> {
+/// A line without what the solver puts before it: `Problem: `, `Problem 1: ` when there are several, ` - `.
+fn bare(text: &str) -> &str {
     let text = text.trim();
     let text =
         text.strip_prefix("Problem:").or_else(|| text.strip_prefix("- ")).unwrap_or(text).trim();
-    // `Problem 1: ` when there are several.
-    let text = match text.strip_prefix("Problem ").and_then(|rest| rest.split_once(": ")) {
+    match text.strip_prefix("Problem ").and_then(|rest| rest.split_once(": ")) {
         Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
         _ => text,
-    };
+    }
+}
+
+fn line(text: &str) -> Line<'_> {
+    let text = bare(text);
     if let Some(capability) = text.strip_prefix("No package found for: ") {
         return Line::Nothing { capability, needed_by: None };
     }
@@ -97,6 +91,9 @@ fn line(text: &str) -> Line<'_> {
     {
         return Line::Conflict { package: first_word(one), with: first_word(other) };
     }
+    if text.ends_with(" has inferior architecture") {
+        return Line::Alone { line: text };
+    }
     if let Some(rest) = text.strip_prefix("package ") {
         let (package, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         // `from REPO` may follow the package.
@@ -113,6 +110,7 @@ fn line(text: &str) -> Line<'_> {
         for verb in ["conflicts with ", "obsoletes "] {
             if let Some(rest) = rest.strip_prefix(verb) {
                 let with = match rest.rsplit_once(" provided by ") {
+                    Some((_, "itself")) => return Line::Alone { line: text },
                     Some((_, provider)) => first_word(provider),
                     None => rest,
                 };
@@ -145,6 +143,7 @@ impl Problem {
         let mut root: Option<(usize, Cause)> = None;
         let mut needed_by: Option<Step> = None;
         let mut conflict: Option<(usize, Cause)> = None;
+        let mut alone: Option<(usize, Cause)> = None;
         for (position, one) in text.lines().enumerate() {
             match line(one) {
                 Line::Requires { package, capability } => {
@@ -171,37 +170,25 @@ impl Problem {
                 }
                 Line::Conflict { package, with } if conflict.is_none() => {
                     let (one, other) = (split_package(package).0, split_package(with).0);
-                    let (one, other) = if one <= other { (one, other) } else { (other, one) };
-                    conflict = Some((
-                        position,
-                        Cause::Conflict { one: one.to_owned(), other: other.to_owned() },
-                    ));
+                    conflict = Some((position, Cause::conflict(one, other)));
+                }
+                Line::Alone { line } if alone.is_none() => {
+                    alone = Some((position, Cause::Other { line: line.to_owned() }));
                 }
                 Line::Nothing { .. }
                 | Line::Conflict { .. }
+                | Line::Alone { .. }
                 | Line::Unimportant
                 | Line::Unknown => {}
             }
         }
-        let (at, cause) = match root.or(conflict) {
-            Some(found) => found,
-            None => match steps.last() {
-                Some((position, step)) => {
-                    (*position, Cause::Uninstallable { capability: step.needs.clone() })
-                }
-                None => {
-                    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-                    (
-                        0,
-                        Cause::Other {
-                            line: line.unwrap_or("The solver gave no reason").to_owned(),
-                        },
-                    )
-                }
-            },
-        };
+        let known = root.or(conflict).or(alone).or_else(|| {
+            let (position, step) = steps.first()?;
+            Some((*position, Cause::Uninstallable { capability: step.needs.clone() }))
+        });
+        let (at, cause) = known.unwrap_or_else(|| (0, other(text)));
         // The solver tells the chain from the top or from the bottom; the root cause stands at the bottom.
-        let bottom_first = steps.first().is_some_and(|(position, _)| *position > at);
+        let bottom_first = steps.first().is_some_and(|(position, _)| *position >= at);
         let mut chain: Vec<Step> = steps.into_iter().map(|(_, step)| step).collect();
         if bottom_first {
             chain.reverse();
@@ -214,56 +201,49 @@ impl Problem {
     }
 }
 
-impl Cause {
-    /// The kind in a word or two, as a heading.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Missing { .. } => "Missing",
-            Self::Conflict { .. } => "Conflict",
-            Self::Uninstallable { .. } => "Not installable",
-            Self::Other { .. } => "Other",
-        }
+/// The cause that a text without any of the known forms has: its first line.
+fn other(text: &str) -> Cause {
+    match text.lines().map(bare).find(|line| !line.is_empty()) {
+        Some("conflicting requests") => Cause::requests(),
+        Some(line) => Cause::Other { line: line.to_owned() },
+        None => Cause::Other { line: "the solver gave no reason".to_owned() },
     }
+}
 
-    /// The kind in addresses.
-    pub(crate) fn slug(&self) -> &'static str {
-        match self {
-            Self::Missing { .. } => "missing",
-            Self::Conflict { .. } => "conflict",
-            Self::Uninstallable { .. } => "uninstallable",
-            Self::Other { .. } => "other",
-        }
+/// The kind of a cause in addresses.
+pub(crate) fn slug(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Missing { .. } => "missing",
+        Cause::Conflict { .. } => "conflict",
+        Cause::Uninstallable { .. } => "uninstallable",
+        Cause::Other { .. } => "other",
     }
+}
 
-    /// The sentence in pieces: text before, code, text between, code, text after.
-    pub(crate) fn sentence(&self) -> [&str; 5] {
-        match self {
-            Self::Missing { capability } => ["Nothing provides ", capability, "", "", "."],
-            Self::Conflict { one, other } => {
-                ["", one, " and ", other, " cannot be installed together."]
-            }
-            Self::Uninstallable { capability } => {
-                ["No provider of ", capability, " can be installed", "", "."]
-            }
-            Self::Other { line } => [line, "", "", "", ""],
-        }
+/// A cause as a sentence in pieces: text before, code, text between, code, text after.
+pub(crate) fn sentence(cause: &Cause) -> [String; 5] {
+    let mut pieces = cause.pieces().map(str::to_owned);
+    // A line of the solver stays as it is.
+    if matches!(cause, Cause::Other { .. }) {
+        return pieces;
     }
-
-    /// The sentence without its full stop, in lower case at its beginning: for tables.
-    pub(crate) fn brief(&self) -> String {
-        match self {
-            Self::Missing { capability } => format!("nothing provides {capability}"),
-            Self::Conflict { one, other } => format!("{one} conflicts with {other}"),
-            Self::Uninstallable { capability } => {
-                format!("no provider of {capability} can be installed")
-            }
-            Self::Other { line } => line.clone(),
-        }
+    if let Some(first) = pieces[0].get_mut(..1) {
+        first.make_ascii_uppercase();
     }
+    let last = pieces.iter().rposition(|piece| !piece.is_empty()).unwrap_or(0);
+    // The stop is text, also where the last piece is code.
+    if let Some(text) = pieces.get_mut(last + last % 2) {
+        text.push('.');
+    }
+    pieces
 }
 
 #[cfg(test)]
 mod tests {
+    use depsolve::{Request, Solver, Universe};
+    use rpm::md::Package;
+    use rpm::{Dep, Nevra};
+
     use super::*;
 
     #[test]
@@ -322,6 +302,84 @@ mod tests {
         let one = Problem::read("Problem: package a-1-1.x conflicts with b provided by b-2-1.x");
         let other = Problem::read("Problem: package b-2-1.x conflicts with a provided by a-1-1.x");
         assert_eq!(one.cause, other.cause);
+    }
+
+    /// The cause that the solver names is the cause that its words are read as.
+    #[test]
+    fn a_problem_of_our_own_solver_is_read_as_it_was_meant() {
+        let package = |name: &str, version: &str, arch: &str| Package {
+            nevra: Nevra::new(name, 0, version, "1", arch),
+            ..Package::default()
+        };
+        let dep = |text: &str| -> Dep { text.parse().unwrap() };
+        let requiring = |name: &str, what: &str| Package {
+            requires: vec![dep(what).into()],
+            ..package(name, "1", "noarch")
+        };
+        let packages = [
+            package("plain", "1", "noarch"),
+            package("ruby", "2", "noarch"),
+            package("ruby", "3", "noarch"),
+            requiring("lacking", "gone >= 2"),
+            requiring("above", "lacking"),
+            requiring("conditional", "(gone if plain)"),
+            Package { conflicts: vec![dep("plain")], ..package("rival", "1", "noarch") },
+            Package { obsoletes: vec!["plain".parse().unwrap()], ..package("heir", "1", "noarch") },
+            Package {
+                conflicts: vec![dep("(plain if gone)")],
+                ..package("selfish", "1", "noarch")
+            },
+            Package { provides: vec!["old.so".parse().unwrap()], ..package("compat", "1", "i686") },
+            package("compat", "2", "x86_64"),
+        ];
+        let universe = Universe::from_packages(packages, "x86_64", []).unwrap();
+        let mut told = Vec::new();
+        for requests in [
+            &["gone", "plain"] as &[&str],
+            &["above"],
+            &["(plain and gone)"],
+            &["plain", "rival"],
+            &["plain", "heir"],
+            &["ruby < 3", "ruby > 2"],
+            &["conditional", "plain"],
+            &["(plain unless plain)"],
+            &["old.so", "compat > 1"],
+            &["selfish"],
+        ] {
+            let build_requires: Vec<Dep> = requests.iter().map(|text| dep(text)).collect();
+            let request =
+                Request { build_group: &[], build_requires: &build_requires, weak_deps: true };
+            for problem in Solver::new(&universe).resolve(&request).problems {
+                assert_eq!(Problem::read(&problem.to_string()).cause, problem.cause(), "{problem}");
+                told.push(sentence(&problem.cause()).concat());
+            }
+        }
+        assert_eq!(
+            told,
+            [
+                "Nothing provides gone.",
+                "Nothing provides gone >= 2.",
+                "Nothing provides (plain and gone).",
+                "plain and rival cannot be installed together.",
+                "heir and plain cannot be installed together.",
+                "Two packages named ruby cannot be installed together.",
+                "No provider of (gone if plain) can be installed.",
+                "the requests contradict each other",
+                "compat-1-1.i686 has inferior architecture",
+                "package selfish-1-1.noarch conflicts with (plain if gone) provided by itself",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_search_that_was_given_up_is_told_in_its_own_words() {
+        let reason = depsolve::GaveUp::Contradictions { contradictions: 20_000 };
+        let problem = depsolve::Problem::GaveUp(reason);
+        assert_eq!(Problem::read(&problem.to_string()).cause, problem.cause());
+        assert_eq!(
+            sentence(&problem.cause()).concat(),
+            "no answer was found after 20000 contradictions; the search was given up"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use koschei_db::pages::UnresolvedPackage;
 
 use crate::error::Error;
 use crate::parts::{Moment, Name};
-use crate::problems::{Cause, Problem};
+use crate::problems::{self, Cause, Problem};
 use crate::request::{Ask, Selection};
 use crate::site::{Frame, Section, SharedSite, Tabs};
 use crate::text;
@@ -60,7 +60,7 @@ pub(crate) fn group(
         let collection = selection.by_id(package.collection_id);
         for cause in of_package {
             let grouped = causes.entry(cause.clone()).or_insert_with(|| Grouped {
-                anchor: format!("c{}", crate::assets::fingerprint(cause.brief().as_bytes())),
+                anchor: format!("c{}", crate::assets::fingerprint(cause.to_string().as_bytes())),
                 cause,
                 since: None,
                 began: None,
@@ -155,11 +155,11 @@ pub(crate) async fn broken(State(site): State<SharedSite>, ask: Ask) -> Result<R
         current: kind.is_empty(),
     }];
     let mut slugs: Vec<(&str, &str)> =
-        causes.iter().map(|cause| (cause.cause.slug(), cause.cause.kind())).collect();
+        causes.iter().map(|cause| (problems::slug(&cause.cause), cause.cause.kind())).collect();
     slugs.sort_unstable();
     slugs.dedup();
     for (slug, word) in slugs {
-        let count = causes.iter().filter(|cause| cause.cause.slug() == slug).count();
+        let count = causes.iter().filter(|cause| problems::slug(&cause.cause) == slug).count();
         kinds.push(Chip {
             label: format!("{} {}", word.to_lowercase(), text::count(count as i64)),
             href: here(ask.with("kind", Some(slug))),
@@ -181,7 +181,7 @@ pub(crate) async fn broken(State(site): State<SharedSite>, ask: Ask) -> Result<R
     ];
     let lede = lede(packages, &causes, &place);
     if !kind.is_empty() {
-        causes.retain(|cause| cause.cause.slug() == kind);
+        causes.retain(|cause| problems::slug(&cause.cause) == kind);
     }
     if newest {
         causes.sort_by_key(|cause| std::cmp::Reverse(cause.began));

@@ -265,7 +265,7 @@ fn turned_lines(
 /// What goes with a turn: the problem, the architectures, the packager's build, the nearest change.
 fn why(turned: &Turned) -> String {
     if let Some(problem) = &turned.problem {
-        return Problem::read(problem).cause.brief();
+        return Problem::read(problem).cause.to_string();
     }
     if let Some(build) = &turned.version_release {
         return format!("official build {build}");

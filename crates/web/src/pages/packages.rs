@@ -564,7 +564,7 @@ fn line(
     let why = match state {
         PackageState::Unresolved => match &package.problem {
             Some(problem) => {
-                let brief = Problem::read(problem).cause.brief();
+                let brief = Problem::read(problem).cause.to_string();
                 match package.problem_count - 1 {
                     others if others > 0 => {
                         format!("{brief} and {}", text::plural(others, "other problem"))

@@ -87,7 +87,7 @@ impl Maker<'_> {
                     })
                     .count();
                 let others = (others > 0).then(|| {
-                    let anchor = crate::assets::fingerprint(problem.cause.brief().as_bytes());
+                    let anchor = crate::assets::fingerprint(problem.cause.to_string().as_bytes());
                     (
                         format!(
                             "{} for the same.",

@@ -170,7 +170,8 @@ impl Maker<'_> {
                 ("resolved", false, ": all build dependencies can be installed".to_owned())
             }
             (false, previous) => {
-                let first = change.problems.first().map(|text| Problem::read(text).cause.brief());
+                let first =
+                    change.problems.first().map(|text| Problem::read(text).cause.to_string());
                 let others = change.problems.len().saturating_sub(1) as i64;
                 let mut text = first.map(|first| format!(": {first}")).unwrap_or_default();
                 if others > 0 {

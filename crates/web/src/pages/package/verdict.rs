@@ -179,7 +179,7 @@ impl Maker<'_> {
             [one, others @ ..] => {
                 let sentence = match one.problem.cause {
                     Cause::Other { .. } => ".".to_owned(),
-                    _ => format!(", because {}.", one.problem.cause.brief()),
+                    _ => format!(", because {}.", one.problem.cause),
                 };
                 match others.len() {
                     0 => sentence,
