@@ -34,8 +34,9 @@ const MAX_LINKS: usize = 200;
 /// How many other statements that say the same are told beside one: a package may lack ten thousand things.
 const MAX_ALSO: usize = 20;
 
-/// How many clauses are collected to find a chain in.
+/// How many clauses are collected to find a chain in, and how many packages they may name.
 const MAX_FACTS: usize = 4000;
+const MAX_LITERALS: usize = 50_000;
 
 impl Solver<'_> {
     /// Why the request that was just found to be impossible is.
@@ -43,7 +44,8 @@ impl Solver<'_> {
         if let Some(gave_up) = self.gave_up {
             return Problem::GaveUp(gave_up);
         }
-        let mut facts = Facts { universe: self.universe, all: Vec::new(), complete: true };
+        let mut facts =
+            Facts { universe: self.universe, all: Vec::new(), literals: 0, complete: true };
         for step in self.proof() {
             match self.fact(step) {
                 Some(fact) => facts.add(fact),
@@ -143,16 +145,24 @@ fn key(clause: Clause) -> (u8, u32, u32) {
 struct Facts<'u> {
     universe: &'u Universe,
     all: Vec<Fact>,
+    /// How many literals they have together.
+    literals: usize,
     /// Whether nothing is missing from the proof.
     complete: bool,
 }
 
 impl<'u> Facts<'u> {
-    fn add(&mut self, fact: Fact) {
-        if self.all.len() == MAX_FACTS {
+    fn add(&mut self, mut fact: Fact) {
+        self.literals += fact.literals.len();
+        if self.literals > MAX_LITERALS {
+            // A link that names too many packages is told with some of them.
+            fact.literals.truncate(MAX_LINKS);
             self.complete = false;
-        } else {
+        }
+        if self.all.len() < MAX_FACTS {
             self.all.push(fact);
+        } else {
+            self.complete = false;
         }
     }
 
@@ -170,11 +180,14 @@ impl<'u> Facts<'u> {
                     continue;
                 }
                 match reasons.of(universe, package) {
-                    Some(fact) if self.all.len() < MAX_FACTS => {
+                    Some(fact) => {
                         waiting.extend(never_candidates(universe, &fact));
                         self.add(fact);
                     }
-                    Some(_) | None => self.complete = false,
+                    None => self.complete = false,
+                }
+                if !self.complete {
+                    return;
                 }
             }
         }

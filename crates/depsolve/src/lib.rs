@@ -92,6 +92,27 @@
 //! things come before choices, so that choices see as much as possible. The rest is convention; it could be otherwise,
 //! but dnf does it so.
 //!
+//! # Why there is no answer
+//!
+//! Let `de-dict` and `en-dict` require `words`, which nothing provides, and `spell` be asked for. That neither dictionary
+//! can ever be installed is known from the start, so `spell`, which has to be, fails at level 1, where nothing was
+//! chosen: no decision is to blame, only what was asked for and what packages say. The reasons of everything on
+//! level 1 lead back from the clause that fails to the request. They are a proof that it cannot be done, and told in the
+//! words of dnf they are the explanation:
+//!
+//! ```text
+//! Problem: conflicting requests
+//!  - package spell-1-1.x86_64 requires dictionary, but none of the providers can be installed
+//!  - nothing provides words needed by de-dict-1-1.noarch
+//!  - nothing provides words needed by en-dict-1-1.noarch
+//! ```
+//!
+//! Each line is a [`Link`]: the request has the candidate `spell`, which is ruled out by the second line, whose candidates
+//! are the dictionaries, each ruled out by a line of its own. A proof may go a long way round; so every link is
+//! left out on trial, and only those are told without which it could be done. Here that is all: without the last line,
+//! `en-dict` would do. At the bottom of it is that nothing provides `words`. That is the [`Cause`], which this
+//! problem shares with everything else that needs a dictionary, and by which [`group_by_cause`] puts them together.
+//!
 //! # Where to read on
 //!
 //! | module | what |
@@ -113,7 +134,8 @@
 //! | `distance` | how far each package is from what was asked for |
 //!
 //! `tests/tour.rs` shows what each kind of relation means; `tests/golden.rs` compares with libsolv's answers for
-//! thousands of real packages, `tests/differential.rs` with libsolv itself on random repositories.
+//! thousands of real packages, `tests/differential.rs` with libsolv itself on random repositories; `tests/explain.rs` shows
+//! that what explanations say is true, is enough, and is not too much.
 //!
 //! # Where the answer is not libsolv's
 //!

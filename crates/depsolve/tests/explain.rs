@@ -152,7 +152,7 @@ fn two_versions_of_one_package_exclude_each_other() {
     );
     assert_eq!(lines(&conflict)[0], "cannot install both ruby-2-1.x86_64 and ruby-3-1.x86_64");
     let cause = Problem::Conflict(conflict).cause();
-    assert_eq!(cause.to_string(), "two versions of ruby cannot be installed together");
+    assert_eq!(cause.to_string(), "two packages named ruby cannot be installed together");
 }
 
 #[test]
@@ -213,6 +213,35 @@ fn everything_that_a_package_lacks_is_told() {
             "nothing provides another needed by app-1-1.x86_64",
         ]
     );
+}
+
+/// The example of the crate's documentation.
+#[test]
+fn the_example_that_explains_why_there_is_no_answer() {
+    let conflict = conflict(
+        "package spell-1-1.x86_64
+           requires dictionary
+         package de-dict-1-1.noarch
+           provides dictionary
+           requires words
+         package en-dict-1-1.noarch
+           provides dictionary
+           requires words
+         install spell",
+    );
+    assert_eq!(
+        conflict.to_string(),
+        "Problem: conflicting requests\n \
+         - package spell-1-1.x86_64 requires dictionary, but none of the providers can be installed\n \
+         - nothing provides words needed by de-dict-1-1.noarch\n \
+         - nothing provides words needed by en-dict-1-1.noarch"
+    );
+    let chain = conflict.chain;
+    let ruled_out_by = |place: usize| -> Vec<&[usize]> {
+        chain[place].candidates.iter().map(|candidate| candidate.ruled_out_by.as_slice()).collect()
+    };
+    assert_eq!(ruled_out_by(0), [[1]]);
+    assert_eq!(ruled_out_by(1), [[2], [3]]);
 }
 
 /// The better candidate's reason is told first, and is the cause.
@@ -288,6 +317,7 @@ fn an_explanation_that_nobody_would_read_is_cut() {
     let conflict = only_conflict(&case);
     assert_eq!(conflict.extent, Extent::Partial);
     assert!(conflict.chain.len() <= 200);
+    assert!(conflict.chain.iter().all(|link| link.candidates.len() <= 200));
     assert!(conflict.to_string().ends_with("\n - and more than can be told"));
 }
 
@@ -531,7 +561,7 @@ fn causes_are_sorted_by_how_many_they_affect() {
         shown,
         [
             "nothing provides common: two three five",
-            "a conflicts with b: three four",
+            "a and b cannot be installed together: three four",
             "nothing provides rare: one"
         ]
     );

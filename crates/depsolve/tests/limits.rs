@@ -1,8 +1,10 @@
 //! What cannot be answered within bounds gets a problem that says so, never half an answer.
 
+#![allow(clippy::panic, reason = "a test may fail")]
+
 mod notation;
 
-use depsolve::{Limits, Resolution, Solver};
+use depsolve::{Extent, Limits, Problem, Resolution, Solver};
 use notation::{Case, installs};
 
 /// Three decisions for what alpha-1, alpha-2 and alpha-3 provide are each taken back, because beta-1, beta-2 and beta-3
@@ -76,6 +78,34 @@ fn an_answer_that_could_still_be_improved_is_none() {
             )]
         );
     }
+}
+
+/// Seven guests want a room each, and there are six: found out only by trying, and told only as far as can be checked.
+#[test]
+fn an_explanation_that_is_too_hard_to_shorten_says_so() {
+    let (guests, rooms) = (7, 6);
+    let mut text = String::new();
+    for guest in 0..guests {
+        for room in 0..rooms {
+            text += &format!("package g{guest}-r{room}-1-1.noarch\n provides g{guest}\n");
+            for other in 0..guest {
+                text += &format!(" conflicts g{other}-r{room}\n");
+            }
+        }
+        text += &format!("install g{guest}\n");
+    }
+    let (_, resolution) = solve(&text, Limits::default());
+    let [Problem::Conflict(conflict)] = resolution.problems.as_slice() else {
+        panic!("{:?}", resolution.problems)
+    };
+    assert_eq!(conflict.extent, Extent::Sufficient);
+    assert_eq!(conflict.chain.len(), 7 + 6 * 21, "nothing is left out on suspicion");
+    assert!(
+        conflict
+            .to_string()
+            .ends_with("\n - not all of this may matter; that was too hard to find out"),
+        "{conflict}"
+    );
 }
 
 #[test]

@@ -63,8 +63,7 @@ pub(crate) fn holds(installed: &[&Package], dep: &Dep) -> bool {
 
 /// A link as a clause: whether it is followed when exactly these packages are installed.
 pub(crate) fn is_followed(link: &Link, installed: impl Fn(&Nevra) -> bool) -> bool {
-    conditions(link).any(|package| !installed(package))
-        || candidates(link).any(installed)
+    conditions(link).any(|package| !installed(package)) || candidates(link).any(installed)
 }
 
 /// The packages that all have to be installed for a link to matter.
