@@ -106,7 +106,10 @@ def with_libsolv():
 
 
 def with_hawkey():
+    import warnings
     import hawkey
+    # It announces the end of its own classes.
+    warnings.showwarning = lambda *what, **how: None
     cache = tempfile.mkdtemp(prefix="bench-hawkey-")
     try:
         def load():

@@ -90,6 +90,16 @@ fn peak_memory() -> Result<u64, Failure> {
     Ok(kilobytes.parse::<u64>()? / 1024)
 }
 
+/// The processor's time that all threads of this process have had. Counted in hundredths of a second.
+fn cpu_time() -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name of the program, in parentheses, may contain anything.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no /proc/self/stat")?;
+    let ticks: Vec<f64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
 /// The paths that BuildRequires ask for.
 fn paths(repo: &Path) -> Result<Vec<String>, Failure> {
     let mut paths = Vec::new();
@@ -120,6 +130,7 @@ fn load(repo: &Path) -> Result<Universe, Failure> {
     let paths = paths(repo)?;
     let binary = repo.join("binary");
     let before = peak_memory()?;
+    let cpu = cpu_time()?;
     let start = Instant::now();
     let mut loader = depsolve::Loader::new("x86_64", paths.iter().cloned());
     loader.primary(open(&binary, "primary")?)?;
@@ -127,20 +138,23 @@ fn load(repo: &Path) -> Result<Universe, Failure> {
     let universe = loader.finish()?;
     let primary_only = start.elapsed();
     println!(
-        "loading {} packages from XML, without file lists: {primary_only:.2?}; peak memory {} MB ({before} MB before)",
+        "loading {} packages from XML, without file lists: {primary_only:.2?} ({:.2} s of CPU time); peak memory {} MB ({before} MB before)",
         universe.len(),
+        cpu_time()? - cpu,
         peak_memory()?,
     );
     drop(universe);
 
+    let cpu = cpu_time()?;
     let start = Instant::now();
     let mut loader = depsolve::Loader::new("x86_64", paths);
     loader.primary(open(&binary, "primary")?)?;
     loader.filelists(open(&binary, "filelists")?)?;
     let universe = loader.finish()?;
     println!(
-        "loading from XML, with file lists: {:.2?} (needed here: {}); peak memory {} MB",
+        "loading from XML, with file lists: {:.2?} ({:.2} s of CPU time; needed here: {}); peak memory {} MB",
         start.elapsed(),
+        cpu_time()? - cpu,
         if needs_filelists { "yes" } else { "no, so they are not read otherwise" },
         peak_memory()?,
     );
@@ -180,6 +194,8 @@ fn resolve<'a>(
 ) -> Result<(Vec<Answer<'a>>, Duration), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let mut best: Option<(Vec<Answer<'a>>, Duration)> = None;
+    // Solvers are dear to make: a few for each thread.
+    let each_length = sources.len().div_ceil(threads * 8);
     for _ in 0..rounds {
         let start = Instant::now();
         let answers: Vec<Answer<'a>> = pool.install(|| {
@@ -198,7 +214,7 @@ fn resolve<'a>(
                 }
             };
             let init = || (Solver::new(universe), Resolution::default());
-            sources.par_iter().with_min_len(500).map_init(init, each).collect()
+            sources.par_iter().with_min_len(each_length).map_init(init, each).collect()
         });
         let took = start.elapsed();
         if best.as_ref().is_none_or(|(_, best)| took < *best) {

@@ -21,6 +21,12 @@ impl Rows {
         &self.data[self.offsets[i] as usize..self.offsets[i + 1] as usize]
     }
 
+    /// Asks the processor for a row that will be needed soon.
+    #[inline]
+    pub(crate) fn announce(&self, i: u32) {
+        std::hint::black_box(self.data.get(self.offsets[i as usize] as usize).copied());
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }
@@ -176,24 +182,26 @@ impl Table {
     }
 
     fn rebuild(&mut self, things: usize, hash: impl Fn(u32) -> u64) {
-        self.rebuild_with(0..things as u32, hash);
+        // Room for as many again.
+        self.rebuild_with(0..things as u32, things * 4, hash);
     }
 
     fn rebuild_with(
         &mut self,
-        things: impl Iterator<Item = u32> + Clone,
+        things: impl Iterator<Item = u32>,
+        slots: usize,
         hash: impl Fn(u32) -> u64,
     ) {
-        let count = things.clone().count();
-        let size = (count * 4).next_power_of_two().max(16);
+        let size = slots.next_power_of_two().max(16);
         self.slots = vec![FREE; size];
-        self.used = count;
+        self.used = 0;
         for id in things {
             let mut slot = hash(id) as usize & (size - 1);
             while self.slots[slot] != FREE {
                 slot = (slot + 1) & (size - 1);
             }
             self.slots[slot] = id;
+            self.used += 1;
         }
     }
 }
@@ -222,6 +230,13 @@ impl Strings {
         self.table.find(hash_bytes(text.as_bytes()), |id| self.get(id) == text).ok()
     }
 
+    /// Asks the processor for what [`Strings::find`] will look at first.
+    pub(crate) fn announce(&self, text: &str) {
+        let mask = self.table.slots.len().wrapping_sub(1);
+        let slot = self.table.slots.get(hash_bytes(text.as_bytes()) as usize & mask);
+        std::hint::black_box(slot.copied());
+    }
+
     pub(crate) fn intern(&mut self, text: &str) -> u32 {
         if !self.table.has_room() {
             self.index();
@@ -242,7 +257,9 @@ impl Strings {
     /// Makes [`Strings::find`] find only some strings, which is quicker.
     pub(crate) fn index_only(&mut self, wanted: impl Iterator<Item = u32> + Clone) {
         let mut table = std::mem::take(&mut self.table);
-        table.rebuild_with(wanted, |id| hash_bytes(self.get(id).as_bytes()));
+        // Nothing will be added, so it may be small.
+        let slots = wanted.clone().count() * 2;
+        table.rebuild_with(wanted, slots, |id| hash_bytes(self.get(id).as_bytes()));
         self.table = table;
     }
 

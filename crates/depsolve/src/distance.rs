@@ -43,6 +43,9 @@ impl Distances {
         for level in 2..=LAST_LEVEL {
             let to = self.reached.len();
             for i in from..to {
+                if let Some(later) = self.reached.get(i + 6) {
+                    universe.successors.announce(*later);
+                }
                 for next in universe.successors.row(self.reached[i]) {
                     if next & SINGLE != 0 {
                         self.reach(next & !SINGLE, level);

@@ -100,6 +100,12 @@ impl Solver<'_> {
     /// Adds what the package to be built requires.
     pub(crate) fn add_build_requires(&mut self, requires: &[Dep], problems: &mut Vec<Problem>) {
         let universe = self.universe;
+        // Where they are is a matter of chance, so all are asked for before the first is waited for.
+        for dep in requires {
+            if let Dep::Relation(relation) = dep {
+                universe.offers.strings.announce(&relation.name);
+            }
+        }
         for (i, dep) in requires.iter().enumerate() {
             let source = JobSource::BuildRequires(i);
             self.found.clear();

@@ -60,6 +60,8 @@
 //! The [`Solver`] never writes clauses down. It keeps counters for lists (members installed, members excluded,
 //! requirers installed), which are raised when a package is decided and lowered when that is taken back; so
 //! a question costs what it touches, and asking needs no memory that was not there before.
+//! What an installation touches lies together in one record for each package, and what follows from a build group that many
+//! questions have in common is decided once. `docs/performance.md` tells what that comes to, beside libsolv and others.
 //!
 //! # An example, and the order of decisions
 //!
@@ -117,7 +119,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `loader`, `loader::relate` | from metadata to the universe: everything that can be known beforehand |
+//! | `loader` and below | from metadata to the universe: everything that can be known beforehand |
 //! | `offers` | who provides what; matching of versions |
 //! | `rich` | rich dependencies as clauses |
 //! | `universe`, `arrays`, `walk`, `cache` | the arrays that it all is, in memory and on disk |

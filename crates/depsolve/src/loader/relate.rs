@@ -3,15 +3,13 @@
 
 use std::mem;
 
-use rpm::Dep;
-
 use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
 use crate::PackageId;
 use crate::arch::{NOARCH, Score, colour};
-use crate::arrays::{FastMap, RowSet, Rows};
+use crate::arrays::{RowSet, Rows};
 use crate::offers::NONE;
 use crate::rich::{self, Literal, Normal, package_of, positive};
-use crate::universe::{ENHANCES, INFERIOR, NEVER, RICH, SINGLE, SUPPLEMENTS, Universe};
+use crate::universe::{INFERIOR, NEVER, SINGLE};
 
 impl Loader {
     /// Turns dependencies into clauses, exclusions and the indexes over them.
@@ -434,139 +432,13 @@ impl Loader {
             universe.successors.push(row.iter().copied());
         }
     }
-
-    fn store_weak(&mut self, lists: &mut RowSet) -> Result<(), LoadError> {
-        let count = self.universe.names.len();
-        let mut rich_ids: FastMap<u32, u32> = FastMap::default();
-        self.universe.rich_blocks = Rows::new();
-        self.universe.blocks = Rows::new();
-        let recommends = mem::take(&mut self.recommends);
-        let suggests = mem::take(&mut self.suggests);
-        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists)?;
-        self.universe.recommends = recommends;
-        self.universe.in_recommended = in_lists;
-        self.universe.in_recommended_blocks = in_blocks;
-        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists)?;
-        self.universe.suggests = suggests;
-        self.universe.in_suggested = in_lists;
-        self.universe.in_suggested_blocks = in_blocks;
-
-        let mut code = Vec::new();
-        let mut compiled_ids: FastMap<u32, u32> = FastMap::default();
-        let mut compiled = Rows::new();
-        let mut backward = |deps: &Rows, universe: &Universe, all: &[Kind]| {
-            let mut out = Rows::new();
-            for package in 0..count as u32 {
-                for dep in deps.row(package) {
-                    let id = *compiled_ids.entry(*dep).or_insert_with(|| {
-                        code.clear();
-                        match &all[*dep as usize] {
-                            Kind::Simple { .. } => {
-                                let list = universe.dep_lists[*dep as usize];
-                                code.extend([0, if list == SYSTEM { 0 } else { list }]);
-                            }
-                            Kind::Rich(rich) => {
-                                let mut leaf =
-                                    |dep: &Dep| lists.intern(&universe.offers.potential(dep).0);
-                                rich::compile(rich, &mut leaf, &mut code);
-                            }
-                        }
-                        compiled.push(code.iter().copied());
-                        compiled.len() as u32 - 1
-                    });
-                    out.data.push(id);
-                    check_pairs(lists.rows.data.len(), LISTED, || {
-                        universe.package(PackageId(package)).to_string()
-                    })?;
-                }
-                out.end_row();
-            }
-            Ok::<Rows, LoadError>(out)
-        };
-        let supplements = backward(&self.supplements, &self.universe, &self.deps)?;
-        let enhances = backward(&self.enhances, &self.universe, &self.deps)?;
-        let universe = &mut self.universe;
-        for package in 0..count as u32 {
-            if !supplements.row(package).is_empty() {
-                universe.flags[package as usize] |= SUPPLEMENTS;
-                universe.supplementing.push(package);
-            }
-            if !enhances.row(package).is_empty() {
-                universe.flags[package as usize] |= ENHANCES;
-            }
-        }
-        universe.supplements = supplements;
-        universe.enhances = enhances;
-        universe.compiled = compiled;
-        Ok(())
-    }
-
-    /// Recommends or Suggests: what each package names, and the indexes from package to what names it.
-    fn forward(
-        &mut self,
-        deps: &Rows,
-        rich_ids: &mut FastMap<u32, u32>,
-        lists: &RowSet,
-    ) -> Result<(Rows, Rows, Rows), LoadError> {
-        let count = self.universe.names.len();
-        let universe = &mut self.universe;
-        let mut named = Rows::new();
-        let mut in_lists = Vec::new();
-        let mut in_blocks = Vec::new();
-        let mut seen = vec![false; lists.rows.len()];
-        for package in 0..count as u32 {
-            for dep in deps.row(package) {
-                if let Kind::Rich(rich) = &self.deps[*dep as usize]
-                    && rich::is_complex(rich)
-                {
-                    let id = *rich_ids.entry(*dep).or_insert_with(|| {
-                        if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
-                            for block in blocks {
-                                universe.rich_blocks.data.push(universe.blocks.len() as u32);
-                                universe
-                                    .blocks
-                                    .push(block.into_iter().map(|literal| literal as u32));
-                            }
-                        }
-                        universe.rich_blocks.end_row();
-                        universe.rich_blocks.len() as u32 - 1
-                    });
-                    named.data.push(RICH | id);
-                    for block in universe.rich_blocks.row(id) {
-                        for literal in universe.blocks.row(*block) {
-                            let literal = *literal as Literal;
-                            if literal > 0 {
-                                let member = package_of(literal);
-                                in_blocks.push((member, package));
-                                in_blocks.push((member, *block));
-                            }
-                        }
-                    }
-                    check_pairs(in_blocks.len(), "packages in rich weak dependencies", || {
-                        universe.package(PackageId(package)).to_string()
-                    })?;
-                    continue;
-                }
-                let list = universe.dep_lists[*dep as usize];
-                if list == SYSTEM || list == 0 {
-                    continue;
-                }
-                named.data.push(list);
-                if !mem::replace(&mut seen[list as usize], true) {
-                    in_lists.extend(lists.rows.row(list).iter().map(|member| (*member, list)));
-                }
-            }
-            named.end_row();
-        }
-        Ok((named, Rows::from_pairs(count, &in_lists), Rows::from_pairs(count, &in_blocks)))
-    }
 }
 
 /// What [`LoadError`] calls the pairs of packages that cannot be installed together.
 const EXCLUDED: &str = "pairs of packages that exclude each other";
 
 const REACHED: &str = "packages that others can lead to";
-const LISTED: &str = "packages in lists of providers";
+pub(super) const LISTED: &str = "packages in lists of providers";
 
 /// Refuses too many literals in clauses with several negative ones; those before `counted` are known.
 fn check_general(
