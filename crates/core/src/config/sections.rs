@@ -697,11 +697,25 @@ impl Default for Oidc {
 pub struct Link {
     /// What it says.
     pub name: String,
-    /// Where it leads, with `{package.name}`, `{package.collection.bugzilla_product}` and the like.
+    /// Where it leads, with [`PLACEHOLDERS`](Self::PLACEHOLDERS) in braces.
+    #[serde(deserialize_with = "address_with_placeholders")]
     pub url: String,
 }
 
 impl Link {
+    /// What may stand in braces, with or without `package.` in front: the name of the package, and what is known of its
+    /// collection.
+    pub const PLACEHOLDERS: &[&str] = &[
+        "name",
+        "collection.name",
+        "collection.display_name",
+        "collection.target",
+        "collection.dest_tag",
+        "collection.build_tag",
+        "collection.bugzilla_product",
+        "collection.bugzilla_version",
+    ];
+
     fn defaults() -> Vec<Self> {
         [
             ("Packages", "https://packages.fedoraproject.org/pkgs/{package.name}"),
@@ -717,6 +731,39 @@ impl Link {
         .map(|(name, url)| Self { name: name.to_owned(), url: url.to_owned() })
         .to_vec()
     }
+}
+
+/// An address whose placeholders all exist. A typo would otherwise make a link that is never shown, which nobody notices.
+fn address_with_placeholders<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    use serde::de::Error as _;
+    let url = String::deserialize(deserializer)?;
+    let mut rest = url.as_str();
+    while let Some((_, after)) = rest.split_once('{') {
+        let Some((placeholder, after)) = after.split_once('}') else {
+            return Err(D::Error::custom("has a brace { without its }"));
+        };
+        let short = placeholder.strip_prefix("package.").unwrap_or(placeholder);
+        if !Link::PLACEHOLDERS.contains(&short) {
+            let meant = super::deserialize::nearest(short, Link::PLACEHOLDERS.iter().copied());
+            return Err(D::Error::custom(match meant {
+                Some(meant) => format!(
+                    "has the placeholder {{{placeholder}}}, which does not exist (did you mean {{package.{meant}}}?)"
+                ),
+                None => format!(
+                    "has the placeholder {{{placeholder}}}, which does not exist; there are {}",
+                    Link::PLACEHOLDERS
+                        .iter()
+                        .map(|name| format!("{{package.{name}}}"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            }));
+        }
+        rest = after;
+    }
+    Ok(url)
 }
 
 /// Where and how a bug is filed.

@@ -115,6 +115,29 @@ fn a_wrong_type_is_named_and_its_value_is_not_repeated() {
 }
 
 #[test]
+fn a_typo_in_the_placeholder_of_a_link_is_named() {
+    let link = |url: &str| format!("[[links]]\nname = 'Bugs'\nurl = '{url}'\n");
+    assert_eq!(
+        refused(&link("https://b.example/{package.nmae}")),
+        "config.cfg, line 3: links.1.url has the placeholder {package.nmae}, which does not exist \
+         (did you mean {package.name}?)"
+    );
+    assert_eq!(
+        refused(&link("https://b.example/?p={collection.bugzilla_produkt}&c={name}")),
+        "config.cfg, line 3: links.1.url has the placeholder {collection.bugzilla_produkt}, which does not exist \
+         (did you mean {package.collection.bugzilla_product}?)"
+    );
+    let nothing_near = refused(&link("https://b.example/{package.last_build.version}"));
+    assert!(nothing_near.ends_with("{package.collection.bugzilla_version}"), "{nothing_near}");
+    assert_eq!(
+        refused(&link("https://b.example/{package.name")),
+        "config.cfg, line 3: links.1.url has a brace { without its }"
+    );
+    let good = link("https://b.example/{package.collection.bugzilla_product}/{name}");
+    assert_eq!(load(&good).unwrap().config.links.len(), 1);
+}
+
+#[test]
 fn a_broken_file_is_named_with_the_line() {
     let said = refused("[koji_config]\nserver = \n");
     assert!(said.starts_with("config.cfg, line 2: "), "{said}");
