@@ -86,7 +86,8 @@ async fn its_data_stays_and_the_demos_is_safe_from_a_crash_of_the_machine() {
 async fn an_outage_is_transient_and_the_same_pool_goes_on_after_it() {
     let mut cluster = Cluster::start(Options::ephemeral(temporary_directory())).await.unwrap();
     let mut config = cluster.config("postgres", "koschei-test");
-    config.acquire_timeout = std::time::Duration::from_millis(200);
+    // As long as it takes to see that nobody answers; a busy machine needs some of it to answer.
+    config.acquire_timeout = std::time::Duration::from_secs(5);
     let pool = connect(&config).await.unwrap();
     assert_eq!(ask(&pool, "SELECT 'before'").await.unwrap(), "before");
 

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Login, call, keywords, login, members};
@@ -114,11 +116,16 @@ fn a_hub_that_is_killed_goes_on() {
         let newest = known.last().copied().unwrap_or(0);
 
         let address = hub.address;
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
         let submitter = std::thread::spawn(move || {
             let mut tasks = Vec::new();
             for callnum in 1.. {
                 match submit(address, &login, callnum) {
-                    Ok(task) => tasks.push(task),
+                    Ok(task) => {
+                        tasks.push(task);
+                        counted.fetch_add(1, Ordering::SeqCst);
+                    }
                     Err(_) => break,
                 }
             }
@@ -126,6 +133,10 @@ fn a_hub_that_is_killed_goes_on() {
         });
         // The moment of the kill is the point of this test, so it is a time and not a condition.
         std::thread::sleep(Duration::from_millis(40 + 37 * u64::from(round)));
+        // Only a machine that is so busy that no answer ever came in time gets more of it, in the end.
+        while round == 5 && answered.is_empty() && count.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         hub.kill();
         let tasks = submitter.join().unwrap();
         assert!(tasks.iter().all(|task| *task > newest), "an id was given twice");
@@ -135,7 +146,7 @@ fn a_hub_that_is_killed_goes_on() {
 
     // Every one of them comes to its end.
     let hub = Hub::start(directory.path());
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(240);
     loop {
         let builds = builds(hub.address, user);
         assert!(builds.iter().all(|(_, state)| *state != 5), "{builds:?}");

@@ -137,7 +137,7 @@ impl Demo {
 
     /// The one sentence with which it ends at once.
     pub(crate) fn refusal(&mut self) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(240);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;

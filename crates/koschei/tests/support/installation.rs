@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,7 @@ use serde_json::Value;
 use super::{database_section, koschei, stderr, stdout};
 
 /// Long enough for a loaded machine; a test that waits so long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Services that are processes of their own, as in production.
 pub(crate) const SERVICES: [&str; 5] =
@@ -181,9 +182,21 @@ fn log(directory: &Path, name: &str) -> String {
     lines[lines.len().saturating_sub(25)..].join("\n")
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and that nobody takes by chance: below those that the system gives to outgoing connections, from
+/// a place that depends on the process, and no port twice.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 15_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let place = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + place).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// Fetches an address; nothing unless the answer is 200.
