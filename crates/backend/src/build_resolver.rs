@@ -16,10 +16,10 @@ use koschei_db::locks::BuildResolverLock;
 use koschei_db::resolution::{self, BuildResolution, BuildToResolve};
 use tracing::{Instrument, info, info_span};
 
-use crate::context::Context;
+use crate::context::{Context, primary_first};
 use crate::driver::Outcome;
 use crate::error::{Error, Result};
-use crate::resolving::{self, Job, KnownPackages, acquire, begin, commit};
+use crate::resolving::{self, Job, KnownPackages, Required, acquire, begin, commit};
 
 /// One step: the builds of all collections.
 ///
@@ -27,37 +27,59 @@ use crate::resolving::{self, Job, KnownPackages, acquire, begin, commit};
 /// When the database is away. What goes wrong with one repo is part of the outcome.
 pub async fn step(ctx: &Context) -> Result<Outcome> {
     let mut conn = acquire(ctx).await?;
-    let collections = entities::collections(&mut *conn).await?;
+    let collections = primary_first(entities::collections(&mut *conn).await?);
     drop(conn);
     let mut outcome = Outcome::default();
     for collection in &collections {
         let mut conn = acquire(ctx).await?;
-        let builds = resolution::builds_to_resolve(&mut conn, collection.id).await?;
+        let builds = resolution::builds_to_resolve(&mut conn, collection.id, None).await?;
         drop(conn);
-        for builds in builds.chunk_by(|a, b| a.repo_id == b.repo_id) {
-            let Some(repo_id) = builds.first().map(|build| build.repo_id) else { continue };
+        for repo_id in builds.chunk_by(|a, b| a.repo_id == b.repo_id) {
+            let Some(repo_id) = repo_id.first().map(|build| build.repo_id) else { continue };
             if ctx.stop.is_requested() {
                 return Ok(outcome);
             }
+            let about = format!("{}, repo {repo_id}", collection.name);
             let span = info_span!("repo", collection = collection.name, repo = repo_id);
-            let result = resolve_repo(ctx, collection, repo_id, builds).instrument(span).await;
-            outcome.take(&format!("{}, repo {repo_id}", collection.name), result)?;
+            let result = resolve_repo(ctx, collection, repo_id).instrument(span).await;
+            let refusal = result.as_ref().ok().and_then(|resolved| resolved.refusal.clone());
+            outcome.take(&about, result.map(|resolved| resolved.done))?;
+            if let Some(refusal) = refusal {
+                outcome.failures.push((about, Error::Refused(refusal)));
+            }
         }
     }
     Ok(outcome)
 }
 
+/// What came of the builds of a repo.
+#[derive(Debug, Default)]
+struct Resolved {
+    done: usize,
+    /// What Koji refuses to tell for now.
+    refusal: Option<String>,
+}
+
+impl From<usize> for Resolved {
+    fn from(done: usize) -> Self {
+        Self { done, refusal: None }
+    }
+}
+
 /// Resolves builds made in one repo, unless another process is at work on that repo.
-async fn resolve_repo(
-    ctx: &Context,
-    collection: &Collection,
-    repo_id: i32,
-    builds: &[BuildToResolve],
-) -> Result<usize> {
+async fn resolve_repo(ctx: &Context, collection: &Collection, repo_id: i32) -> Result<Resolved> {
     let Some(mut lock) = BuildResolverLock::try_acquire(&ctx.db, repo_id).await? else {
-        return Ok(0);
+        return Ok(Resolved::default());
     };
-    let result = resolve_locked(ctx, &mut lock, collection, repo_id, builds).await;
+    // Read under the lock, because the last holder may have done them.
+    let mut conn = acquire(ctx).await?;
+    let builds = resolution::builds_to_resolve(&mut conn, collection.id, Some(repo_id)).await?;
+    drop(conn);
+    let result = if builds.is_empty() {
+        Ok(Resolved::default())
+    } else {
+        resolve_locked(ctx, &mut lock, collection, repo_id, &builds).await
+    };
     lock.release().await;
     result
 }
@@ -68,8 +90,15 @@ async fn resolve_locked(
     collection: &Collection,
     repo_id: i32,
     builds: &[BuildToResolve],
-) -> Result<usize> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+) -> Result<Resolved> {
+    // First, because builds that have to wait for these need nothing else to be fetched.
+    let sources: Vec<Nvr> = builds.iter().map(source_of).collect();
+    let requires = resolving::build_requires(ctx, collection.secondary_mode, &sources).await?;
+    let refusal = requires.refusal().map(|error| error.to_string());
+    if requires.of.is_empty() {
+        return Ok(Resolved { done: 0, refusal });
+    }
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let repo = koji.call(calls::repo_info(repo_id.into())).await?;
     let Some(repo) = repo.filter(|repo| repo.state.is_usable()) else {
         return give_up(ctx, builds, "the repo is gone").await;
@@ -83,9 +112,7 @@ async fn resolve_locked(
         }
         Err(error) => return Err(error),
     };
-    let sources: Vec<Nvr> = builds.iter().map(source_of).collect();
-    let requires = resolving::build_requires(ctx, collection.secondary_mode, &sources).await?;
-    let paths = resolving::paths(&build_group, requires.values());
+    let paths = requires.paths(&build_group);
     let url = resolving::address_of(ctx, collection, repo_id);
     let universe = match ctx.repositories.universe(&url, &paths).await {
         Err(Error::Repository(error)) if error.is_gone() => {
@@ -107,13 +134,21 @@ async fn resolve_locked(
     let mut done = 0;
     // Two builds of one package are compared with each other, so they cannot be stored together.
     for wave in waves(builds) {
-        let jobs: Vec<Job<BuildToResolve>> = wave
-            .into_iter()
-            .filter_map(|build| {
-                let requires = requires.get(&source_of(build).to_string())?.clone();
-                Some(Job { key: build.clone(), requires })
-            })
-            .collect();
+        let mut jobs: Vec<Job<BuildToResolve>> = Vec::with_capacity(wave.len());
+        let mut hopeless = Vec::new();
+        for build in wave {
+            match requires.of.get(&source_of(build).to_string()) {
+                Some(Required::Known(requires)) => {
+                    jobs.push(Job { key: build.clone(), requires: requires.clone() });
+                }
+                Some(Required::Unknown(problems)) => hopeless.push((build.clone(), problems)),
+                // It waits for Koji to tell.
+                None => {}
+            }
+        }
+        for (build, problems) in hopeless {
+            done += give_up::<usize>(ctx, &[build], &problems.join("; ")).await?;
+        }
         let mut results =
             resolving::resolve_all(ctx, Arc::clone(&universe), Arc::clone(&build_group), jobs);
         let chunk_size = ctx.config.dependency.persist_chunk_size.max(1);
@@ -125,11 +160,11 @@ async fn resolve_locked(
             lock.check().await?;
             done += store(ctx, &mut known, chunk).await?;
             if ctx.stop.is_requested() {
-                return Ok(done);
+                return Ok(done.into());
             }
         }
     }
-    Ok(done)
+    Ok(Resolved { done, refusal })
 }
 
 fn source_of(build: &BuildToResolve) -> Nvr {
@@ -153,7 +188,7 @@ fn waves(builds: &[BuildToResolve]) -> Vec<Vec<&BuildToResolve>> {
 }
 
 /// Notes that builds cannot be resolved any more.
-async fn give_up(ctx: &Context, builds: &[BuildToResolve], why: &str) -> Result<usize> {
+async fn give_up<T: From<usize>>(ctx: &Context, builds: &[BuildToResolve], why: &str) -> Result<T> {
     info!("{} builds cannot be compared: {why}", builds.len());
     let mut done = 0;
     for wave in waves(builds) {
@@ -166,7 +201,7 @@ async fn give_up(ctx: &Context, builds: &[BuildToResolve], why: &str) -> Result<
         done += resolution::store_builds(&mut transaction, &results, newly_added).await?;
         commit(transaction).await?;
     }
-    Ok(done)
+    Ok(done.into())
 }
 
 /// Stores results of builds of different packages.

@@ -2,14 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use koji::ClientConfig;
 use koschei_core::config::{Config, KojiConfig};
 use koschei_db::Pool;
+use koschei_db::entities::Collection;
 use koschei_db::resolution::Origin;
 
 use crate::error::{Error, Result};
+use crate::progress::{DATABASE_LIMIT, Progress};
 use crate::repositories::Repositories;
+use crate::secondary::Secondary;
 use crate::stop::Stop;
+
+/// How often at most a call to Koji is repeated within a step, and after which pause at most. The first repetition comes at
+/// once, so a connection that was dropped costs nothing. A longer outage ends the step, so that the service can say what
+/// it waits for, and the driver repeats the step for as long as it takes.
+const RETRIES: u32 = 3;
+
+/// See [`RETRIES`].
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// What every step needs. Cheap to clone; several services in one process share one.
 #[derive(Debug, Clone)]
@@ -21,11 +34,13 @@ pub struct Context {
     /// The Koji that builds.
     pub primary: koji::Client,
     /// The Koji that repos, source packages and real builds of collections in secondary mode come from.
-    pub secondary: Option<koji::Client>,
+    pub(crate) secondary: Option<Secondary>,
     /// Repositories, fetched and kept.
     pub repositories: Repositories,
     /// Whether to stop; long steps look at it between two pieces of work.
     pub stop: Stop,
+    /// Whether the step gets somewhere.
+    pub(crate) progress: Progress,
     /// Whether a submission may have been lost, so that tasks have to be adopted before anything is submitted.
     adoption_due: Arc<AtomicBool>,
 }
@@ -36,12 +51,16 @@ impl Context {
     /// # Errors
     /// When the configuration of Koji does not fit together.
     pub fn new(config: Config, db: Pool, stop: Stop) -> Result<Self> {
-        let primary = koji::Client::new(config.koji_config.client_config()?);
+        let primary = for_steps(config.koji_config.client_config()?);
+        // Nothing else in a step takes longer than one call to Koji.
+        let call = (primary.session.timeout + RETRY_PAUSE) * (RETRIES + 1);
+        let progress = Progress::new(DATABASE_LIMIT, call + DATABASE_LIMIT);
+        let primary = koji::Client::new(primary);
         let secondary = match &config.secondary_koji_config {
             None => None,
             Some(secondary) => {
                 // The secondary Koji is only ever read.
-                Some(koji::Client::new(secondary.koji.anonymous_client_config()?))
+                Some(Secondary::new(for_steps(secondary.koji.anonymous_client_config()?)))
             }
         };
         let repositories = Repositories::new(&config)?;
@@ -52,22 +71,31 @@ impl Context {
             secondary,
             repositories,
             stop,
+            progress,
             adoption_due: Arc::new(AtomicBool::new(true)),
         })
+    }
+
+    /// The same with another limit for a piece of work in the database, after which its connection is given up.
+    #[must_use]
+    pub fn with_database_limit(mut self, limit: Duration) -> Self {
+        self.progress = self.progress.with_database_limit(limit);
+        self
     }
 
     /// The Koji that a collection's own tags, repos and real builds are in.
     ///
     /// # Errors
-    /// When the collection is in secondary mode and no secondary Koji is configured.
-    pub fn koji_of(&self, secondary_mode: bool) -> Result<&koji::Client> {
+    /// When the collection is in secondary mode and no secondary Koji is configured, or that does not answer.
+    pub async fn koji_of(&self, secondary_mode: bool) -> Result<&koji::Client> {
         if secondary_mode {
-            self.secondary.as_ref().ok_or_else(|| {
+            let secondary = self.secondary.as_ref().ok_or_else(|| {
                 Error::Configuration(
                     "the collection is in secondary mode, but secondary_koji_config is empty"
                         .into(),
                 )
-            })
+            })?;
+            secondary.client().await
         } else {
             Ok(&self.primary)
         }
@@ -95,6 +123,22 @@ impl Context {
     pub(crate) fn adoption_is_due(&self) -> bool {
         self.adoption_due.load(Ordering::SeqCst)
     }
+}
+
+/// As patient as a step may be.
+fn for_steps(mut config: ClientConfig) -> ClientConfig {
+    let session = &mut config.session;
+    session.max_retries = session.max_retries.min(RETRIES);
+    session.retry_interval = session.retry_interval.min(RETRY_PAUSE);
+    session.offline_retry = false;
+    config
+}
+
+/// Collections in the order in which a step works on them: those of the primary Koji first, because the others may have
+/// to wait for theirs.
+pub(crate) fn primary_first(mut collections: Vec<Collection>) -> Vec<Collection> {
+    collections.sort_by_key(|collection| collection.secondary_mode);
+    collections
 }
 
 /// Which Koji the source packages of a collection are in.

@@ -21,6 +21,10 @@ use crate::{build_resolver, polling, repo_resolver, scheduler};
 /// How long a step may go on after the wish to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// How long notifications are waited for on one connection. That it has died without a word cannot be told from silence,
+/// so it is replaced in time.
+const ALARM_LASTS: Duration = Duration::from_secs(15 * 60);
+
 /// The longest pause after repeated trouble.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -157,13 +161,15 @@ pub async fn once(service: Service, ctx: &Context) -> Result<Outcome> {
 async fn run_loop(service: Service, ctx: &Context) -> Ended {
     let settings = service.settings(&ctx.config);
     let mut alarm: Option<Alarm> = None;
+    let mut set = Instant::now();
     let mut troubles = Troubles::default();
     let mut why = Why::Due;
     let mut due = Instant::now();
     loop {
-        if alarm.is_none() {
+        if alarm.is_none() || set.elapsed() > ALARM_LASTS {
             // Before the step, so that nothing is missed between the two.
             alarm = Alarm::set(&ctx.db, service.sleeper()).await.ok();
+            set = Instant::now();
         }
         let Some(result) = bounded(service.step(ctx, why), ctx, settings.watchdog).await else {
             info!("the step was broken off");
@@ -195,16 +201,25 @@ async fn run_loop(service: Service, ctx: &Context) -> Ended {
     }
 }
 
-/// Waits for a step; `None` when it was broken off.
-async fn bounded<T>(step: impl Future<Output = T>, ctx: &Context, watchdog: bool) -> Option<T> {
+/// Waits for a step; `None` when it was broken off. One that does not get anywhere any more is given up: whatever it
+/// waited for will not come, and the next step begins with new connections.
+async fn bounded<T>(
+    step: impl Future<Output = Result<T>>,
+    ctx: &Context,
+    watchdog: bool,
+) -> Option<Result<T>> {
     let give_up = async {
         ctx.stop.requested().await;
         tokio::time::sleep(GRACE).await;
     };
+    ctx.progress.note();
+    // The watchdog hears of the progress of the step, and not only that the process lives: should the step hold up this
+    // thread, or the giving up not help, nobody feeds it.
     tokio::select! {
         result = step => Some(result),
         () = give_up => None,
-        () = feed_watchdog(watchdog) => None,
+        error = ctx.progress.until_stuck() => Some(Err(error)),
+        () = feed_watchdog(watchdog, || !ctx.progress.is_stuck()) => None,
     }
 }
 
@@ -212,7 +227,7 @@ async fn sleep(time: Duration, ctx: &Context, watchdog: bool) {
     tokio::select! {
         () = tokio::time::sleep(time) => {}
         () = ctx.stop.requested() => {}
-        () = feed_watchdog(watchdog) => {}
+        () = feed_watchdog(watchdog, || true) => {}
     }
 }
 
@@ -227,7 +242,7 @@ async fn rest(due: Instant, alarm: &mut Option<Alarm>, ctx: &Context, watchdog: 
     let rung = tokio::select! {
         () = tokio::time::sleep_until(due.into()) => return Why::Due,
         () = ctx.stop.requested() => return Why::Due,
-        () = feed_watchdog(watchdog) => return Why::Due,
+        () = feed_watchdog(watchdog, || true) => return Why::Due,
         rung = ring => rung,
     };
     match rung {
@@ -242,13 +257,15 @@ async fn rest(due: Instant, alarm: &mut Option<Alarm>, ctx: &Context, watchdog: 
     }
 }
 
-/// Tells systemd regularly that the process is alive; never ends.
-async fn feed_watchdog(enabled: bool) {
+/// Tells systemd regularly that all is well, while it is; never ends.
+async fn feed_watchdog(enabled: bool, well: impl Fn() -> bool) {
     let Some(interval) = sd_notify::watchdog_enabled().filter(|_| enabled) else {
         return std::future::pending().await;
     };
     loop {
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        if well() {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
         tokio::time::sleep(interval / 3).await;
     }
 }

@@ -31,6 +31,15 @@ pub enum Error {
     /// The configuration does not fit.
     #[error("{0}")]
     Configuration(String),
+    /// Koji refuses to tell something for now.
+    #[error("{0}")]
+    Refused(String),
+    /// The secondary Koji does not answer, and is left alone for a while.
+    #[error("{0}")]
+    Away(String),
+    /// A step did not get anywhere any more.
+    #[error("{0}")]
+    Stuck(String),
     /// Work on another thread ended before its time; the step was stopped, or a bug was hit.
     #[error("work on another thread broke off: {0}")]
     Thread(String),
@@ -49,8 +58,11 @@ impl Error {
             Self::Database(error) => error.is_transient(),
             Self::Koji(error) => error.is_transient(),
             Self::Repository(error) => error.is_transient(),
-            Self::Thread(_) => true,
-            Self::Collection(_) | Self::OutOfRange { .. } | Self::Configuration(_) => false,
+            Self::Away(_) | Self::Stuck(_) | Self::Thread(_) => true,
+            Self::Refused(_)
+            | Self::Collection(_)
+            | Self::OutOfRange { .. }
+            | Self::Configuration(_) => false,
         }
     }
 

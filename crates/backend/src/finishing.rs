@@ -20,6 +20,10 @@ use crate::error::{Error, Result, stored_id};
 use crate::mirroring;
 use crate::resolving::{acquire, begin, commit};
 
+/// How long Koji may refuse to tell what became of a build, before that counts as trouble of its own. Meanwhile the build
+/// keeps its place among those that may run.
+const PATIENCE: TimeDelta = TimeDelta::hours(1);
+
 /// What is to be done with a build.
 enum Verdict {
     /// It goes on.
@@ -27,10 +31,31 @@ enum Verdict {
     /// It ended like this.
     Ended(BuildState),
     /// It never was, for this reason.
-    Delete(String),
+    Delete(Reason),
     /// It is to be cancelled and then deleted, for this reason.
-    Cancel(String),
+    Cancel(Reason),
 }
+
+/// Why a build never was.
+struct Reason {
+    /// In words, for the log and for whoever asks about the task later.
+    why: String,
+    /// Whether that is trouble of Koji, so that the package's next build had better wait.
+    trouble: bool,
+}
+
+impl Reason {
+    fn trouble(why: impl Into<String>) -> Self {
+        Self { why: why.into(), trouble: true }
+    }
+
+    fn wish(why: impl Into<String>) -> Self {
+        Self { why: why.into(), trouble: false }
+    }
+}
+
+/// An answer of Koji, or what it said instead.
+type Told<T> = std::result::Result<T, String>;
 
 /// Looks at running builds in Koji and stores what became of them. Returns how many ended.
 ///
@@ -41,22 +66,40 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
     let infos =
         ask(ctx, running.iter().map(|build| calls::get_task_info(build.task_id.into())).collect())
             .await?;
+    let mut untold: Vec<(RunningBuild, String)> = Vec::new();
     let mut looked_at = Vec::with_capacity(running.len());
     for (build, info) in running.into_iter().zip(infos) {
-        // A fault for this one task was logged; the others go on.
-        if let Some(info) = info {
-            looked_at.push((build, info));
+        // What Koji refuses to tell of one task does not keep back the others.
+        match info {
+            Ok(info) => looked_at.push((build, info)),
+            Err(said) => untold.push((build, said)),
         }
     }
     let results = ask_results(ctx, &looked_at).await?;
     let mut verdicts = Vec::with_capacity(looked_at.len());
     for (build, task) in looked_at {
         match verdict(ctx, &build, task.as_ref(), &results, now) {
-            Some(verdict) => verdicts.push((build, task, verdict)),
-            None => continue,
+            Ok(verdict) => verdicts.push((build, task, verdict)),
+            Err(said) => untold.push((build, said)),
         }
     }
-    let children = ask_children(ctx, &verdicts).await?;
+    let mut children = ask_children(ctx, &verdicts).await?;
+    // Without an answer about its parts nothing is known of a build's repo.
+    let (told, partly): (Vec<_>, Vec<_>) = verdicts
+        .into_iter()
+        .partition(|(build, ..)| !matches!(children.get(&build.task_id), Some(Err(_))));
+    let mut verdicts = told;
+    for (build, ..) in partly {
+        let said = children.remove(&build.task_id).and_then(Result::err).unwrap_or_default();
+        untold.push((build, said));
+    }
+    note_untold(ctx, &untold, &verdicts, now).await?;
+    for (build, said) in untold {
+        if build.untold_since.is_some_and(|since| now - since > PATIENCE) {
+            let why = format!("Koji does not tell what became of it: {said}");
+            verdicts.push((build, None, Verdict::Cancel(Reason::trouble(why))));
+        }
+    }
     // Last, because a hub that is slow to cancel must not keep back what is known of the others.
     verdicts.sort_by_key(|(_, _, verdict)| matches!(verdict, Verdict::Cancel(_)));
 
@@ -77,22 +120,18 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
         let result = async {
             match verdict {
                 Verdict::Running => {
-                    let Some(parts) = parts else { return Ok(()) };
+                    let Some(Ok(parts)) = parts else { return Ok(()) };
                     progress.push(progress_of(ctx, &build, parts, now).await?);
                 }
                 Verdict::Ended(state) => {
-                    // Without an answer about its parts nothing is known of its repo; it is asked again.
-                    let (Some(task), Some(parts)) = (task, parts) else { return Ok(()) };
-                    end(ctx, &build, &task, parts, state, now).await?;
-                    ended += 1;
+                    let (Some(task), Some(Ok(parts))) = (task, parts) else { return Ok(()) };
+                    ended += usize::from(end(ctx, &build, &task, parts, state, now).await?);
                 }
                 Verdict::Delete(why) => {
-                    delete(ctx, &build, &why).await?;
-                    ended += 1;
+                    ended += usize::from(delete(ctx, &build, &why).await?);
                 }
                 Verdict::Cancel(why) => {
-                    cancel(ctx, &build, &why).await?;
-                    ended += 1;
+                    ended += usize::from(cancel(ctx, &build, why).await?);
                 }
             }
             Ok::<(), Error>(())
@@ -110,6 +149,41 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
     Ok(ended)
 }
 
+/// Notes since when Koji refuses to tell about builds.
+async fn note_untold(
+    ctx: &Context,
+    untold: &[(RunningBuild, String)],
+    told: &[(RunningBuild, Option<Task>, Verdict)],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let begun: Vec<i32> = untold
+        .iter()
+        .filter(|(build, _)| build.untold_since.is_none())
+        .map(|(build, _)| build.id)
+        .collect();
+    let over: Vec<i32> = told
+        .iter()
+        .filter(|(build, ..)| build.untold_since.is_some())
+        .map(|(build, ..)| build.id)
+        .collect();
+    for (build, said) in untold {
+        if build.untold_since.is_none() {
+            warn!(
+                build = build.id,
+                task = build.task_id,
+                package = build.name,
+                "Koji does not tell what became of the build: {said}"
+            );
+        }
+    }
+    if !(begun.is_empty() && over.is_empty()) {
+        let mut transaction = begin(ctx).await?;
+        builds::note_untold(&mut transaction, &begun, &over, now).await?;
+        commit(transaction).await?;
+    }
+    Ok(())
+}
+
 /// Stores what became known about running builds.
 async fn store_progress(ctx: &Context, progress: &mut Vec<Progress>) -> Result<()> {
     if !progress.is_empty() {
@@ -121,17 +195,14 @@ async fn store_progress(ctx: &Context, progress: &mut Vec<Progress>) -> Result<(
     Ok(())
 }
 
-/// Asks the primary Koji many things at once. What it refuses for one of them is logged and left out.
-async fn ask<T>(ctx: &Context, calls: Vec<Call<T>>) -> Result<Vec<Option<T>>> {
+/// Asks the primary Koji many things at once. What it refuses for one of them is in the place of the answer.
+async fn ask<T>(ctx: &Context, calls: Vec<Call<T>>) -> Result<Vec<Told<T>>> {
     let mut answers = Vec::new();
     for answer in ctx.primary.multicall(calls).all().await? {
         match answer {
-            Ok(answer) => answers.push(Some(answer)),
+            Ok(answer) => answers.push(Ok(answer)),
             Err(error) if error.is_transient() => return Err(error.into()),
-            Err(error) => {
-                warn!("{error}");
-                answers.push(None);
-            }
+            Err(error) => answers.push(Err(error.to_string())),
         }
     }
     Ok(answers)
@@ -141,7 +212,7 @@ async fn ask<T>(ctx: &Context, calls: Vec<Call<T>>) -> Result<Vec<Option<T>>> {
 async fn ask_results(
     ctx: &Context,
     builds: &[(RunningBuild, Option<Task>)],
-) -> Result<HashMap<TaskId, TaskOutcome>> {
+) -> Result<HashMap<TaskId, Told<TaskOutcome>>> {
     let failed: Vec<TaskId> = builds
         .iter()
         .filter_map(|(_, task)| task.as_ref())
@@ -150,14 +221,14 @@ async fn ask_results(
         .collect();
     let results =
         ask(ctx, failed.iter().map(|task| calls::get_task_result(*task)).collect()).await?;
-    Ok(failed.into_iter().zip(results).filter_map(|(id, result)| Some((id, result?))).collect())
+    Ok(failed.into_iter().zip(results).collect())
 }
 
 /// The parts of all builds whose parts matter.
 async fn ask_children(
     ctx: &Context,
     verdicts: &[(RunningBuild, Option<Task>, Verdict)],
-) -> Result<HashMap<i32, Vec<Task>>> {
+) -> Result<HashMap<i32, Told<Vec<Task>>>> {
     let wanted: Vec<i32> = verdicts
         .iter()
         .filter(|(_, _, verdict)| matches!(verdict, Verdict::Running | Verdict::Ended(_)))
@@ -166,44 +237,52 @@ async fn ask_children(
     let parts =
         ask(ctx, wanted.iter().map(|task| calls::get_task_children((*task).into())).collect())
             .await?;
-    Ok(wanted.into_iter().zip(parts).filter_map(|(id, parts)| Some((id, parts?))).collect())
+    Ok(wanted.into_iter().zip(parts).collect())
 }
 
-/// What is to be done with a build; `None` when Koji did not tell, so that it is asked again at the next turn.
+/// What is to be done with a build; or what Koji said instead of how it ended, so that it is asked again.
 fn verdict(
     ctx: &Context,
     build: &RunningBuild,
     task: Option<&Task>,
-    results: &HashMap<TaskId, TaskOutcome>,
+    results: &HashMap<TaskId, Told<TaskOutcome>>,
     now: DateTime<Utc>,
-) -> Option<Verdict> {
+) -> Told<Verdict> {
     let Some(task) = task else {
-        return Some(Verdict::Delete("Koji does not know the task".into()));
+        return Ok(Verdict::Delete(Reason::trouble("Koji does not know the task")));
     };
-    Some(match standing(task.state) {
+    Ok(match standing(task.state) {
         Standing::Closed => Verdict::Ended(BuildState::Complete),
-        Standing::Canceled => Verdict::Delete("it was canceled".into()),
-        Standing::Failed => match results.get(&task.id)? {
-            TaskOutcome::Closed(_) => Verdict::Ended(BuildState::Failed),
-            TaskOutcome::Failed(fault) => match tasks::blame(fault.code) {
+        Standing::Canceled if build.cancel_requested => {
+            Verdict::Delete(Reason::wish("it was canceled"))
+        }
+        Standing::Canceled => Verdict::Delete(Reason::trouble("it was canceled")),
+        Standing::Failed => match results.get(&task.id) {
+            None => return Err("nothing".into()),
+            Some(Err(said)) => return Err(said.clone()),
+            Some(Ok(TaskOutcome::Closed(_))) => Verdict::Ended(BuildState::Failed),
+            Some(Ok(TaskOutcome::Failed(fault))) => match tasks::blame(fault.code) {
                 Blame::Package => Verdict::Ended(BuildState::Failed),
                 Blame::Infrastructure => {
                     let text: String = fault.text.chars().take(200).collect();
-                    Verdict::Delete(format!(
+                    Verdict::Delete(Reason::trouble(format!(
                         "Koji had a problem of its own ({}): {text}",
                         fault.code
-                    ))
+                    )))
                 }
             },
         },
         Standing::Running if build.cancel_requested => {
-            Verdict::Cancel("somebody asked for it".into())
+            Verdict::Cancel(Reason::wish("somebody asked for it"))
         }
         Standing::Running => {
             let timeout = ctx.config.koji_config.task_timeout();
             let limit = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
             if now - build.started > limit {
-                Verdict::Cancel(format!("it ran for more than {} hours", timeout.as_secs() / 3600))
+                Verdict::Cancel(Reason::trouble(format!(
+                    "it ran for more than {} hours",
+                    timeout.as_secs() / 3600
+                )))
             } else {
                 Verdict::Running
             }
@@ -254,6 +333,7 @@ async fn progress_of(
     })
 }
 
+/// Stores how a build ended. Whether it was this process that did.
 async fn end(
     ctx: &Context,
     build: &RunningBuild,
@@ -261,12 +341,13 @@ async fn end(
     parts: &[Task],
     state: BuildState,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<bool> {
     // A build of a certain repo that failed before any of its parts began was not made in that repo either.
     let repo =
         if tasks::repo_id(parts).is_some() { repo_id(ctx, build, parts).await? } else { None };
     let Some(repo_id) = repo else {
-        return delete(ctx, build, "Koji does not say in which repo it was made").await;
+        let why = Reason::trouble("Koji does not say in which repo it was made");
+        return delete(ctx, build, &why).await;
     };
     let ending = Ending {
         state,
@@ -277,7 +358,7 @@ async fn end(
     };
     let mut transaction = begin(ctx).await?;
     let Some(locked) = builds::lock_running(&mut transaction, build.id).await? else {
-        return Ok(());
+        return Ok(false);
     };
     let priorities = &ctx.config.priorities;
     locked
@@ -290,21 +371,21 @@ async fn end(
         .await?;
     commit(transaction).await?;
     info!(repo = repo_id, "the build is {state}");
-    Ok(())
+    Ok(true)
 }
 
-async fn delete(ctx: &Context, build: &RunningBuild, why: &str) -> Result<()> {
+async fn delete(ctx: &Context, build: &RunningBuild, reason: &Reason) -> Result<bool> {
     let mut transaction = begin(ctx).await?;
     let Some(locked) = builds::lock_running(&mut transaction, build.id).await? else {
-        return Ok(());
+        return Ok(false);
     };
-    locked.delete(&mut transaction, why).await?;
+    locked.delete(&mut transaction, &reason.why, reason.trouble).await?;
     commit(transaction).await?;
-    info!("the build is deleted: {why}");
-    Ok(())
+    info!("the build is deleted: {}", reason.why);
+    Ok(true)
 }
 
-async fn cancel(ctx: &Context, build: &RunningBuild, why: &str) -> Result<()> {
+async fn cancel(ctx: &Context, build: &RunningBuild, mut reason: Reason) -> Result<bool> {
     match ctx.primary.call(calls::cancel_task(build.task_id.into())).await {
         Ok(()) => {}
         // It is not ours, or gone: nothing that could be cancelled.
@@ -316,9 +397,14 @@ async fn cancel(ctx: &Context, build: &RunningBuild, why: &str) -> Result<()> {
         {
             warn!("Koji does not cancel the build: {error}");
         }
+        // A task that Koji stumbles over in every way is not waited for.
+        Err(error) if build.untold_since.is_some() && !error.is_transient() => {
+            warn!("Koji does not cancel the build: {error}");
+        }
         Err(error) => return Err(error.into()),
     }
-    delete(ctx, build, &format!("it was cancelled, because {why}")).await
+    reason.why = format!("it was cancelled, because {}", reason.why);
+    delete(ctx, build, &reason).await
 }
 
 /// Looks at all running builds.

@@ -9,22 +9,25 @@
 //!
 //! * [`adoption`] finds builds of ours that Koji has and the database lost;
 //! * [`finishing`] brings the end of a scratch build into the database, [`real_builds`] builds made by packagers;
-//! * [`submission`] sends one build to Koji;
+//! * [`choice`] says for which architectures a package is built, [`submission`] sends one build to Koji;
 //! * [`repositories`] fetches repos and keeps them, [`resolving`] makes install sets from them.
 
 pub mod adoption;
 pub mod build_resolver;
+pub mod choice;
 mod context;
 pub mod driver;
 mod error;
 pub mod finishing;
 mod mirroring;
 pub mod polling;
+mod progress;
 pub mod real_builds;
 pub mod repo_resolver;
 pub mod repositories;
 pub mod resolving;
 pub mod scheduler;
+mod secondary;
 mod stop;
 pub mod submission;
 

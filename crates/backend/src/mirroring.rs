@@ -14,19 +14,23 @@ use crate::resolving::acquire;
 /// Looks at the newRepo tasks of mappings whose primary repo is not known yet.
 pub(crate) async fn refresh(ctx: &Context) -> Result<()> {
     let mut conn = acquire(ctx).await?;
-    for mapping in repo_mapping::open(&mut conn).await? {
+    let open = repo_mapping::open(&mut conn).await?;
+    drop(conn);
+    for mapping in open {
         let task_id = i64::from(mapping.task_id);
         let task = ctx.primary.call(calls::get_task_info(task_id)).await?;
         let failed = task.is_some_and(|task| {
             matches!(standing(task.state), Standing::Failed | Standing::Canceled)
         });
         if failed {
+            let mut conn = acquire(ctx).await?;
             repo_mapping::forget(&mut conn, mapping.secondary_id).await?;
             continue;
         }
         let children = ctx.primary.call(calls::get_task_children(task_id)).await?;
         if let Some(repo_id) = children.iter().find_map(koji::types::Task::created_repo_id) {
             let repo_id = stored_id("a repo id", repo_id)?;
+            let mut conn = acquire(ctx).await?;
             repo_mapping::complete(&mut conn, mapping.secondary_id, repo_id).await?;
         }
     }

@@ -8,7 +8,7 @@ use koschei_db::packages::{self, PackageListChanges};
 use koschei_db::statistics;
 use tracing::{Instrument, info, info_span};
 
-use crate::context::Context;
+use crate::context::{Context, primary_first};
 use crate::driver::Outcome;
 use crate::error::Result;
 use crate::resolving::{acquire, begin, commit};
@@ -21,7 +21,7 @@ use crate::{adoption, finishing, real_builds};
 pub async fn step(ctx: &Context) -> Result<Outcome> {
     let mut outcome = builds_step(ctx).await?;
     let mut conn = acquire(ctx).await?;
-    let collections = entities::collections(&mut *conn).await?;
+    let collections = primary_first(entities::collections(&mut *conn).await?);
     drop(conn);
     for collection in &collections {
         let span = info_span!("collection", name = collection.name);
@@ -60,7 +60,7 @@ pub async fn builds_step(ctx: &Context) -> Result<Outcome> {
 
 /// Brings a collection's packages in line with Koji's list.
 async fn poll_packages(ctx: &Context, collection: &Collection) -> Result<usize> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let listed = koji.call(calls::list_packages(&collection.dest_tag, true)).await?;
     let (names, blocked): (Vec<String>, Vec<bool>) =
         listed.into_iter().map(|package| (package.package_name, package.blocked)).unzip();

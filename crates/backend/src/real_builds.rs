@@ -46,7 +46,7 @@ pub async fn follow_tag(
     let mut conn = acquire(ctx).await?;
     let last = builds::last_builds(&mut conn, collection.id, names.as_deref()).await?;
     drop(conn);
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let what = ListTagged { latest: true, inherit: true, package, ..ListTagged::default() };
     let latest = koji.call(calls::list_tagged(&collection.dest_tag, what)).await?;
     let listed: HashMap<&str, &TaggedBuild> =
@@ -134,7 +134,7 @@ async fn register_chunk(
     chunk: &[(i32, &Tagged<'_>)],
     registered: &mut Registered,
 ) -> Result<()> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let ids = || chunk.iter().map(|(task_id, _)| i64::from(*task_id));
     let infos = koji.multicall(ids().map(calls::get_task_info)).all().await?;
     let children = koji.multicall(ids().map(calls::get_task_children)).all().await?;
@@ -249,7 +249,7 @@ async fn bring_back(
     let mut conn = acquire(ctx).await?;
     let without = scheduling::without_srpm(&mut conn, collection.id, package).await?;
     drop(conn);
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let mut back = Vec::new();
     for package in &without {
         let Some(tagged) = listed.get(package.name.as_str()) else { continue };

@@ -17,14 +17,14 @@ use koschei_core::sources::Nvr;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::RepoResolverLock;
 use koschei_db::resolution::{self, PackageResolution, PackageToResolve};
-use koschei_db::{dependency_keys, packages::StateChange};
+use koschei_db::{dependency_keys, freshness, packages::StateChange};
 use tracing::{Instrument, debug, info, info_span};
 
-use crate::context::Context;
+use crate::context::{Context, primary_first};
 use crate::driver::Outcome;
 use crate::error::{Error, Result, stored_id};
 use crate::mirroring;
-use crate::resolving::{self, Job, KnownPackages, acquire, begin, commit};
+use crate::resolving::{self, BuildRequires, Job, KnownPackages, Required, acquire, begin, commit};
 
 /// One step: all collections.
 ///
@@ -32,7 +32,7 @@ use crate::resolving::{self, Job, KnownPackages, acquire, begin, commit};
 /// When the database is away. What goes wrong with one collection is part of the outcome.
 pub async fn step(ctx: &Context) -> Result<Outcome> {
     let mut conn = acquire(ctx).await?;
-    let collections = entities::collections(&mut *conn).await?;
+    let collections = primary_first(entities::collections(&mut *conn).await?);
     drop(conn);
     let mut outcome = Outcome::default();
     for collection in collections {
@@ -41,45 +41,84 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
         }
         let span = info_span!("collection", name = collection.name);
         let result = resolve_collection(ctx, collection.id).instrument(span).await;
-        outcome.take(&collection.name, result)?;
+        let refusal = result.as_ref().ok().and_then(|resolved| resolved.refusal.clone());
+        outcome.take(&collection.name, result.map(|resolved| resolved.done))?;
+        if let Some(refusal) = refusal {
+            outcome.failures.push((collection.name, Error::Refused(refusal)));
+        }
     }
     Ok(outcome)
 }
 
-/// Resolves what is due in one collection, unless another process is doing it. Returns how many packages were resolved.
-async fn resolve_collection(ctx: &Context, collection_id: i32) -> Result<usize> {
+/// What came of a collection.
+#[derive(Debug, Default)]
+struct Resolved {
+    /// How many packages were resolved.
+    done: usize,
+    /// What Koji refuses to tell for now, so that some of them wait.
+    refusal: Option<String>,
+    /// Why there is no newer repo to resolve, if that is worth a word.
+    waits: Option<String>,
+}
+
+/// Resolves what is due in one collection, unless another process is doing it.
+async fn resolve_collection(ctx: &Context, collection_id: i32) -> Result<Resolved> {
     let Some(mut lock) = RepoResolverLock::try_acquire(&ctx.db, collection_id).await? else {
-        return Ok(0);
+        return Ok(Resolved::default());
     };
     // Read under the lock, because the last holder may have changed it.
     let mut conn = acquire(ctx).await?;
     let collection = entities::collection(&mut *conn, collection_id).await?;
     drop(conn);
     let result = match collection {
-        Some(collection) => resolve_locked(ctx, &mut lock, &collection).await,
-        None => Ok(0),
+        Some(collection) => {
+            let result = resolve_locked(ctx, &mut lock, &collection).await;
+            note_freshness(ctx, &collection, &result).await?;
+            result
+        }
+        None => Ok(Resolved::default()),
     };
     lock.release().await;
     result
+}
+
+/// Notes what keeps a collection from being up to date, for people and monitoring.
+async fn note_freshness(
+    ctx: &Context,
+    collection: &Collection,
+    result: &Result<Resolved>,
+) -> Result<()> {
+    let trouble = match result {
+        Ok(resolved) => resolved.refusal.clone().or_else(|| resolved.waits.clone()),
+        // Nothing can be noted either.
+        Err(error) if error.is_database() => return Ok(()),
+        Err(error) => Some(error.to_string()),
+    };
+    let mut conn = acquire(ctx).await?;
+    freshness::note_trouble(&mut conn, collection.id, trouble.as_deref()).await?;
+    Ok(())
 }
 
 async fn resolve_locked(
     ctx: &Context,
     lock: &mut RepoResolverLock,
     collection: &Collection,
-) -> Result<usize> {
-    if let Some(repo) = new_repo(ctx, collection).await? {
-        return resolve_new_repo(ctx, lock, collection, &repo).await;
-    }
+) -> Result<Resolved> {
+    let waits = match new_repo(ctx, collection).await? {
+        Newest::New(repo) => return resolve_new_repo(ctx, lock, collection, &repo).await,
+        Newest::Waits(why) => Some(why),
+        Newest::Known => None,
+    };
+    let nothing = Ok(Resolved { waits: waits.clone(), ..Resolved::default() });
     let (Some(repo_id), Some(true)) = (collection.latest_repo_id, collection.latest_repo_resolved)
     else {
-        return Ok(0);
+        return nothing;
     };
     let packages = packages_to_resolve(ctx, collection, repo_id).await?;
     if packages.is_empty() {
-        return Ok(0);
+        return nothing;
     }
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let repo = koji.call(calls::repo_info(repo_id.into())).await?;
     let Some(repo) = repo.filter(|repo| repo.state.is_usable()) else {
         return Err(Error::Collection(format!(
@@ -89,24 +128,46 @@ async fn resolve_locked(
         )));
     };
     let build_group = Arc::new(needed_build_group(ctx, collection, &repo).await?);
-    resolve_packages(ctx, lock, collection, repo_id, &build_group, packages).await
+    let resolved = resolve_packages(ctx, lock, collection, repo_id, &build_group, packages).await?;
+    Ok(Resolved { waits, ..resolved })
 }
 
-/// The newest repo of the collection's build tag that can be used, if it is newer than the one that was resolved last.
-async fn new_repo(ctx: &Context, collection: &Collection) -> Result<Option<Repo>> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+/// What Koji says about the newest repo of a collection's build tag.
+enum Newest {
+    /// It is newer than the one that was resolved last, and can be used.
+    New(Box<Repo>),
+    /// There is none that can be used, for this reason.
+    Waits(String),
+    /// It is the one that was resolved last.
+    Known,
+}
+
+async fn new_repo(ctx: &Context, collection: &Collection) -> Result<Newest> {
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let newest = koji.call(calls::get_repo(&collection.build_tag, RepoState::Ready)).await?;
-    let Some(repo) = newest else { return Ok(None) };
+    let mut conn = acquire(ctx).await?;
+    let made = newest.as_ref().and_then(Repo::created);
+    freshness::note_look(&mut conn, collection.id, made).await?;
+    drop(conn);
+    let Some(repo) = newest else {
+        return Ok(Newest::Waits(format!(
+            "tag {} has no repo that is ready",
+            collection.build_tag
+        )));
+    };
     if collection.latest_repo_id.is_some_and(|latest| repo.id <= i64::from(latest)) {
-        return Ok(None);
+        return Ok(Newest::Known);
     }
     if collection.secondary_mode
         && !mirroring::is_mirrored(ctx, stored_id("a repo id", repo.id)?).await?
     {
         debug!(repo = repo.id, "the repo waits until it is there on the primary Koji");
-        return Ok(None);
+        return Ok(Newest::Waits(format!(
+            "repo {} is not mirrored on the primary Koji yet",
+            repo.id
+        )));
     }
-    Ok(Some(repo))
+    Ok(Newest::New(Box::new(repo)))
 }
 
 async fn needed_build_group(
@@ -137,12 +198,12 @@ async fn resolve_new_repo(
     lock: &mut RepoResolverLock,
     collection: &Collection,
     repo: &Repo,
-) -> Result<usize> {
+) -> Result<Resolved> {
     let repo_id = stored_id("a repo id", repo.id)?;
     info!(repo = repo_id, "a new repo is resolved");
     let build_group = Arc::new(needed_build_group(ctx, collection, repo).await?);
     let url = resolving::address_of(ctx, collection, repo_id);
-    let paths = resolving::paths(&build_group, []);
+    let paths = BuildRequires::default().paths(&build_group);
     let universe = ctx.repositories.universe(&url, &paths).await?;
     let problems = resolving::resolve_build_group(ctx, &universe, &build_group).await?;
     drop(universe);
@@ -153,13 +214,13 @@ async fn resolve_new_repo(
         resolution::set_latest_repo(&mut transaction, collection.id, repo_id, &problems).await?;
     commit(transaction).await?;
     if change.is_none() {
-        return Ok(0);
+        return Ok(Resolved::default());
     }
     if problems.is_empty() {
         info!(repo = repo_id, "the build group can be installed");
     } else {
         info!(repo = repo_id, "the build group cannot be installed: {}", problems.join("; "));
-        return Ok(0);
+        return Ok(Resolved::default());
     }
     let packages = packages_to_resolve(ctx, collection, repo_id).await?;
     resolve_packages(ctx, lock, collection, repo_id, &build_group, packages).await
@@ -173,9 +234,9 @@ async fn resolve_packages(
     repo_id: i32,
     build_group: &Arc<Vec<String>>,
     packages: Vec<PackageToResolve>,
-) -> Result<usize> {
+) -> Result<Resolved> {
     if packages.is_empty() {
-        return Ok(0);
+        return Ok(Resolved::default());
     }
     let sources: Vec<Nvr> = packages
         .iter()
@@ -186,25 +247,38 @@ async fn resolve_packages(
         })
         .collect();
     let requires = resolving::build_requires(ctx, collection.secondary_mode, &sources).await?;
-    let paths = resolving::paths(build_group, requires.values());
+    let refusal = requires.refusal().map(|error| error.to_string());
+    let resolved = |done| Resolved { done, refusal, waits: None };
+    if requires.of.is_empty() {
+        return Ok(resolved(0));
+    }
+    let paths = requires.paths(build_group);
     let url = resolving::address_of(ctx, collection, repo_id);
     let universe = ctx.repositories.universe(&url, &paths).await?;
-    let jobs: Vec<Job<PackageToResolve>> = packages
-        .into_iter()
-        .zip(&sources)
-        .filter_map(|(package, source)| {
-            Some(Job { key: package, requires: requires.get(&source.to_string())?.clone() })
-        })
-        .collect();
+    let (mut jobs, mut hopeless) = (Vec::with_capacity(packages.len()), Vec::new());
+    for (package, source) in packages.into_iter().zip(&sources) {
+        match requires.of.get(&source.to_string()) {
+            Some(Required::Known(requires)) => {
+                jobs.push(Job { key: package, requires: requires.clone() });
+            }
+            Some(Required::Unknown(problems)) => hopeless.push((package, problems.clone())),
+            // It waits for Koji to tell.
+            None => {}
+        }
+    }
     drop(requires);
 
-    let total = jobs.len();
+    let total = jobs.len() + hopeless.len();
     let mut progress = Progress::new(ctx, total);
     let mut results =
         resolving::resolve_all(ctx, Arc::clone(&universe), Arc::clone(build_group), jobs);
     let mut run = Run { ctx, repo_id, known: KnownPackages::new(universe) };
     let chunk_size = ctx.config.dependency.persist_chunk_size.max(1);
     let mut done = 0;
+    for hopeless in hopeless.chunks(chunk_size) {
+        lock.check().await?;
+        done += run.store_unresolvable(hopeless).await?;
+    }
     loop {
         let chunk = results.chunk(chunk_size).await?;
         if chunk.is_empty() {
@@ -218,11 +292,11 @@ async fn resolve_packages(
                 repo = repo_id,
                 "stopped after {done} of {total} packages; the rest follows at the next start"
             );
-            return Ok(done);
+            return Ok(resolved(done));
         }
     }
     info!(repo = repo_id, "{done} of {total} packages were resolved");
-    Ok(done)
+    Ok(resolved(done))
 }
 
 /// One run over the packages of a collection.
@@ -281,8 +355,32 @@ impl Run<'_> {
                 }
             })
             .collect();
+        self.store_results(&results).await
+    }
+
+    /// Stores for packages of which nobody can tell what they require that they cannot be resolved.
+    async fn store_unresolvable(
+        &self,
+        packages: &[(PackageToResolve, Vec<String>)],
+    ) -> Result<usize> {
+        let results: Vec<PackageResolution> = packages
+            .iter()
+            .map(|(package, problems)| PackageResolution {
+                package_id: package.id,
+                last_build_id: package.last_build_id,
+                previous_build_id: package.previous_build_id,
+                previously_resolved: package.resolved,
+                problems: problems.iter().cloned().collect(),
+                changes: Vec::new(),
+                dependency_priority: 0,
+            })
+            .collect();
+        self.store_results(&results).await
+    }
+
+    async fn store_results(&self, results: &[PackageResolution]) -> Result<usize> {
         let mut transaction = begin(self.ctx).await?;
-        let stored = resolution::store_packages(&mut transaction, self.repo_id, &results).await?;
+        let stored = resolution::store_packages(&mut transaction, self.repo_id, results).await?;
         commit(transaction).await?;
         for name in &stored.dropped {
             info!(

@@ -4,11 +4,13 @@
 //! universe, and results stream back while they are stored. BuildRequires never change, so they are asked of Koji once
 //! and kept in the database for both resolvers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use depsolve::{Install, PackageId, Request, Resolution, Solver, Universe};
+use koji::FaultKind;
 use koji::calls;
 use koji::types::{DepType, Nvra, Repo};
 use koschei_core::changes::{self, Change, Entry};
@@ -16,18 +18,28 @@ use koschei_core::requirements;
 use koschei_core::sources::{Nvr, repo_url};
 use koschei_db::PgConnection;
 use koschei_db::entities::Collection;
-use koschei_db::resolution::{self, Installed};
+use koschei_db::resolution::{self, Installed, Untold};
 use rayon::prelude::*;
 use rpm::{Dep, Nevra, Relation};
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, Transaction};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::context::{Context, origin};
 use crate::error::{Error, Result};
+use crate::progress::Held;
 
 /// How many results may wait to be stored.
 const RESULTS_WAITING: usize = 1000;
+
+/// How long one result may take. The solver has bounds of its own; this is for what nobody thought of.
+const RESULT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// After so many refusals by an exception that nobody foresaw, over some minutes, it is taken to be about the source
+/// package and no passing trouble of the hub.
+const REFUSALS: i32 = 4;
 
 /// The address of a collection's repo.
 pub(crate) fn address_of(ctx: &Context, collection: &Collection, repo_id: i32) -> String {
@@ -45,16 +57,86 @@ pub(crate) async fn build_group(
     collection: &Collection,
     repo: &Repo,
 ) -> Result<Option<Vec<String>>> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let groups =
         koji.call(calls::get_tag_groups(&collection.build_tag, Some(repo.create_event))).await?;
     Ok(requirements::build_group(&groups, &collection.build_group))
 }
 
-/// BuildRequires of source packages, by n-v-r: from the database, else from Koji, and then kept.
+/// What a source package requires to be built.
+#[derive(Debug, Clone)]
+pub(crate) enum Required {
+    /// This.
+    Known(Vec<Dep>),
+    /// Nobody can tell, for these reasons: problems of the package, as people read them.
+    Unknown(Vec<String>),
+}
+
+impl Required {
+    /// What is required, from relations as texts. RPM does not build what it cannot understand, and neither do we.
+    fn of(nvr: &str, texts: &[String]) -> Self {
+        let (mut known, mut problems) = (Vec::with_capacity(texts.len()), Vec::new());
+        for text in texts {
+            match text.parse() {
+                Ok(dependency) => known.push(dependency),
+                Err(error) => {
+                    problems.push(format!("BuildRequires of {nvr} cannot be understood: {error}"));
+                }
+            }
+        }
+        if problems.is_empty() { Self::Known(known) } else { Self::Unknown(problems) }
+    }
+}
+
+/// What is known of the BuildRequires of some source packages.
+#[derive(Debug, Default)]
+pub(crate) struct BuildRequires {
+    /// By n-v-r. Those that Koji refused to tell, for what may be a passing trouble, are absent.
+    pub(crate) of: HashMap<String, Required>,
+    /// What Koji said instead of those.
+    refused: Vec<(String, String)>,
+}
+
+impl BuildRequires {
+    /// What Koji refused to tell, if anything: packages of a collection wait for it.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        let (nvr, reason) = self.refused.first()?;
+        let others = match self.refused.len() - 1 {
+            0 => String::new(),
+            others => format!(" and of {others} other source packages"),
+        };
+        Some(Error::Refused(format!(
+            "Koji does not tell BuildRequires of {nvr}{others}, and is asked again later: {reason}"
+        )))
+    }
+
+    /// The files that resolving these asks for by name, together with the build group.
+    pub(crate) fn paths(&self, build_group: &[String]) -> BTreeSet<String> {
+        paths(
+            build_group,
+            self.of.values().filter_map(|required| match required {
+                Required::Known(requires) => Some(requires),
+                Required::Unknown(_) => None,
+            }),
+        )
+    }
+
+    /// Takes note of a refusal.
+    fn refuse(&mut self, untold: Untold) {
+        let Untold { nvr, reason, is_final, .. } = untold;
+        if is_final {
+            let problem = format!("Koji does not tell BuildRequires of {nvr}: {reason}");
+            self.of.insert(nvr, Required::Unknown(vec![problem]));
+        } else {
+            self.refused.push((nvr, reason));
+        }
+    }
+}
+
+/// BuildRequires of source packages: from the database, else from Koji, and then kept.
 ///
 /// One that Koji does not know requires nothing; that is not kept, because it may become known. What Koji refuses to
-/// tell is left out.
+/// tell is noted, so that it is not asked at every turn.
 ///
 /// # Errors
 /// When the database or Koji is away.
@@ -62,58 +144,90 @@ pub(crate) async fn build_requires(
     ctx: &Context,
     secondary_mode: bool,
     sources: &[Nvr],
-) -> Result<HashMap<String, Vec<Dep>>> {
+) -> Result<BuildRequires> {
     let origin = origin(secondary_mode);
     let nvrs: Vec<String> = sources.iter().map(ToString::to_string).collect();
     let mut conn = acquire(ctx).await?;
     let kept = resolution::build_requires(&mut conn, origin, &nvrs).await?;
-    drop(conn);
-    let mut missing: Vec<&Nvr> = sources
-        .iter()
-        .zip(&nvrs)
-        .filter(|(_, nvr)| !kept.contains_key(*nvr))
-        .map(|(n, _)| n)
-        .collect();
+    let mut missing: Vec<(&String, &Nvr)> =
+        nvrs.iter().zip(sources).filter(|(nvr, _)| !kept.contains_key(*nvr)).collect();
     missing.sort();
     missing.dedup();
-    let mut requires: HashMap<String, Vec<Dep>> = HashMap::with_capacity(nvrs.len());
-    for (nvr, relations) in kept {
-        requires.insert(nvr, relations.iter().filter_map(|text| text.parse().ok()).collect());
+    let names: Vec<String> = missing.iter().map(|(nvr, _)| (*nvr).clone()).collect();
+    let untold = resolution::untold(&mut conn, origin, &names).await?;
+    drop(conn);
+    let mut requires = BuildRequires::default();
+    for (nvr, texts) in kept {
+        requires.of.insert(nvr.clone(), Required::of(&nvr, &texts));
+    }
+    let asked_before: HashSet<String> = untold.iter().map(|untold| untold.nvr.clone()).collect();
+    for untold in untold {
+        if !untold.due {
+            missing.retain(|(nvr, _)| **nvr != untold.nvr);
+            requires.refuse(untold);
+        }
     }
     if missing.is_empty() {
         return Ok(requires);
     }
-    let koji = ctx.koji_of(secondary_mode)?;
-    let mut answers = koji.multicall(missing.iter().map(|nvr| {
+    let koji = ctx.koji_of(secondary_mode).await?;
+    let mut answers = koji.multicall(missing.iter().map(|(_, nvr)| {
         let source = Nvra::source(&nvr.name, &nvr.version, &nvr.release);
         calls::get_rpm_deps(source, DepType::Require)
     }));
     let mut asked = missing.iter();
     while let Some(chunk) = answers.next_chunk().await {
-        let mut keep = Vec::new();
+        let (mut keep, mut refusals, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for answer in chunk? {
-            let Some(nvr) = asked.next() else { break };
+            let Some((nvr, _)) = asked.next() else { break };
             match answer {
                 Ok(dependencies) => {
-                    let found = requirements::build_requires(&dependencies);
-                    if !dependencies.is_empty() {
-                        keep.push((nvr.to_string(), found.iter().map(Dep::to_string).collect()));
+                    let texts = requirements::build_requires(&dependencies);
+                    requires.of.insert((*nvr).clone(), Required::of(nvr, &texts));
+                    if asked_before.contains(*nvr) {
+                        told.push((*nvr).clone());
                     }
-                    requires.insert(nvr.to_string(), found);
+                    if !dependencies.is_empty() {
+                        keep.push(((*nvr).clone(), texts));
+                    }
                 }
                 Err(error) if error.is_transient() => return Err(error.into()),
-                Err(error) => warn!(source = %nvr, "BuildRequires cannot be told: {error}"),
+                Err(error) => {
+                    // An exception that nobody foresaw may come from the hub's trouble with something else.
+                    let passing = matches!(
+                        error.fault_kind(),
+                        Some(FaultKind::UnexpectedException | FaultKind::Unlisted)
+                    );
+                    warn!(source = *nvr, "BuildRequires cannot be told: {error}");
+                    refusals.push(((*nvr).clone(), shorten(&error.to_string()), !passing));
+                }
             }
         }
         // Chunk by chunk, so that the first resolution of a distribution can be interrupted and goes on where it was.
-        let mut conn = acquire(ctx).await?;
-        resolution::keep_build_requires(&mut conn, origin, &keep).await?;
+        let mut transaction = begin(ctx).await?;
+        resolution::keep_build_requires(&mut transaction, origin, &keep).await?;
+        resolution::forget_untold(&mut transaction, origin, &told).await?;
+        let untold = resolution::note_untold(&mut transaction, origin, &refusals, REFUSALS).await?;
+        commit(transaction).await?;
+        for untold in untold {
+            requires.refuse(untold);
+        }
     }
     Ok(requires)
 }
 
+/// What a hub says may be long; people read the beginning.
+fn shorten(text: &str) -> String {
+    const SHOWN: usize = 300;
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// The files that a request for these requirements asks for by name.
-pub(crate) fn paths<'a>(
+fn paths<'a>(
     build_group: &[String],
     build_requires: impl IntoIterator<Item = &'a Vec<Dep>>,
 ) -> BTreeSet<String> {
@@ -161,10 +275,17 @@ impl<T: Send + 'static> Results<T> {
     pub(crate) async fn chunk(&mut self, size: usize) -> Result<Vec<T>> {
         let mut chunk = Vec::with_capacity(size);
         // What came by now may be little; a chunk is filled before the database is bothered.
-        while chunk.len() < size
-            && let Some(result) = self.receiver.recv().await
-        {
-            chunk.push(result);
+        while chunk.len() < size {
+            match tokio::time::timeout(RESULT_LIMIT, self.receiver.recv()).await {
+                Ok(Some(result)) => chunk.push(result),
+                Ok(None) => break,
+                Err(_) => {
+                    return Err(Error::Thread(format!(
+                        "resolving: nothing came out of it for {} minutes",
+                        RESULT_LIMIT.as_secs() / 60
+                    )));
+                }
+            }
         }
         if chunk.is_empty()
             && let Some(thread) = self.thread.take()
@@ -326,18 +447,22 @@ impl KnownPackages {
     }
 }
 
-/// A connection of the pool.
-pub(crate) async fn acquire(ctx: &Context) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
-    Ok(ctx.db.acquire().await.map_err(koschei_db::Error::from)?)
+/// A connection of the pool, for work in the database and nothing else.
+pub(crate) async fn acquire(ctx: &Context) -> Result<Held<PoolConnection<Postgres>>> {
+    let work = ctx.progress.hold(());
+    let connection = ctx.db.acquire().await.map_err(koschei_db::Error::from)?;
+    Ok(work.with(connection))
 }
 
-/// A transaction on a connection of the pool.
-pub(crate) async fn begin(ctx: &Context) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
-    Ok(ctx.db.begin().await.map_err(koschei_db::Error::from)?)
+/// A transaction on a connection of the pool, for work in the database and nothing else.
+pub(crate) async fn begin(ctx: &Context) -> Result<Held<Transaction<'static, Postgres>>> {
+    let work = ctx.progress.hold(());
+    Ok(work.with(koschei_db::begin(&ctx.db).await?))
 }
 
 /// Ends a transaction with all its effects.
-pub(crate) async fn commit(transaction: sqlx::Transaction<'static, sqlx::Postgres>) -> Result<()> {
+pub(crate) async fn commit(transaction: Held<Transaction<'static, Postgres>>) -> Result<()> {
+    let (transaction, _holding) = transaction.into_parts();
     Ok(transaction.commit().await.map_err(koschei_db::Error::from)?)
 }
 

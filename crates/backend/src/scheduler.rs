@@ -3,12 +3,11 @@
 //! A round runs under a lock of its own, so that only one process submits at a time. It submits as many builds as fit
 //! below `max_builds`, and ends early when Koji is busy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::Utc;
 use koji::calls;
-use koji::types::Nvra;
-use koschei_core::architectures::{architectures, architectures_to_ask, builders_load, load};
+use koschei_core::architectures::{architectures_to_ask, builders_load, load};
 use koschei_db::builds;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::SchedulerLock;
@@ -17,6 +16,7 @@ use koschei_db::submissions;
 use tracing::{debug, info};
 
 use crate::adoption;
+use crate::choice::{BuildTags, Buildable, Choice};
 use crate::context::Context;
 use crate::driver::Outcome;
 use crate::error::{Error, Result};
@@ -62,8 +62,7 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
             .into_iter()
             .map(|collection| (collection.id, collection))
             .collect(),
-        tag_arches: HashMap::new(),
-        targets: HashSet::new(),
+        koji: BuildTags::default(),
         outcome: Outcome::default(),
         except: begun,
         broken: Vec::new(),
@@ -102,10 +101,8 @@ const STRIKES: u32 = 3;
 struct Round<'a> {
     ctx: &'a Context,
     collections: HashMap<i32, Collection>,
-    /// Architectures of build tags, asked once in a round.
-    tag_arches: HashMap<String, Vec<String>>,
-    /// Build targets that are known to be there.
-    targets: HashSet<String>,
+    /// What Koji told about build tags and targets in this round.
+    koji: BuildTags,
     outcome: Outcome,
     /// Packages that were looked at in this round, or of which a build may be on its way to Koji.
     except: Vec<i32>,
@@ -179,16 +176,17 @@ impl Round<'_> {
             // Made since the round began.
             return Ok(Tried::SetAside);
         };
-        self.check_target(&collection).await?;
-        let koji = ctx.koji_of(collection.secondary_mode)?;
-        let source = Nvra::source(&candidate.name, &candidate.version, &candidate.release);
-        let Some(headers) = koji.call(calls::get_arch_headers(source)).await? else {
-            return self.no_srpm(candidate).await;
+        let build = Buildable {
+            name: &candidate.name,
+            version: &candidate.version,
+            release: &candidate.release,
+            arch_override: candidate.arch_override.as_deref(),
         };
-        let tag_arches = self.tag_arches(&collection.build_tag).await?;
-        let tag: Vec<&str> = tag_arches.iter().map(String::as_str).collect();
-        let configured = &ctx.config.koji_config.build_arches;
-        let arches = architectures(&tag, &headers, candidate.arch_override.as_deref(), configured);
+        let choice = self.koji.choose(ctx, &collection, &build).await?;
+        let (arches, tag_arches) = match choice {
+            Choice::NoSrpm => return self.no_srpm(candidate).await,
+            Choice::Of { arches, tag_arches } => (arches, tag_arches),
+        };
         if arches.is_empty() {
             let basis = self.basis(
                 candidate.last_complete_build_id,
@@ -206,6 +204,7 @@ impl Round<'_> {
         }
         let threshold = ctx.config.koji_config.load_threshold;
         if threshold < 1.0 {
+            let tag: Vec<&str> = tag_arches.iter().map(String::as_str).collect();
             let load = self.load(&arches, &tag).await?;
             if load > threshold {
                 debug!(package = candidate.name, "Koji is busy: load {load:.2}");
@@ -247,42 +246,6 @@ impl Round<'_> {
         Ok(Tried::SetAside)
     }
 
-    /// Sees that the collection's build target is there. Koji takes builds for any target and then fails them at once, and
-    /// would go on doing so with whatever package is the most urgent one.
-    async fn check_target(&mut self, collection: &Collection) -> Result<()> {
-        let target = &collection.target;
-        if self.ctx.config.koji_config.build_from_repo_id || self.targets.contains(target) {
-            return Ok(());
-        }
-        if self.ctx.primary.call(calls::get_build_target(target)).await?.is_none() {
-            return Err(Error::Collection(format!(
-                "Koji has no build target {target}, so nothing is built in collection {}; \
-                 see koschei-admin edit-collection",
-                collection.name
-            )));
-        }
-        self.targets.insert(target.clone());
-        Ok(())
-    }
-
-    /// Architectures of a build tag, from the Koji that builds.
-    async fn tag_arches(&mut self, tag: &str) -> Result<Vec<String>> {
-        if let Some(arches) = self.tag_arches.get(tag) {
-            return Ok(arches.clone());
-        }
-        let config = match self.ctx.primary.call(calls::get_build_config(tag, None)).await {
-            Err(error) if !error.is_transient() => {
-                return Err(Error::Collection(format!(
-                    "the build tag {tag} cannot be used: {error}"
-                )));
-            }
-            config => config?,
-        };
-        let arches: Vec<String> = config.arch_list().into_iter().map(str::to_owned).collect();
-        self.tag_arches.insert(tag.to_owned(), arches.clone());
-        Ok(arches)
-    }
-
     /// Load of the builders that a build for these architectures would wait for.
     async fn load(&self, arches: &[String], tag: &[&str]) -> Result<f64> {
         let primary = &self.ctx.primary;
@@ -322,7 +285,7 @@ impl Round<'_> {
         for package in packages {
             let Some(collection) = self.collections.get(&package.collection_id) else { continue };
             let (about, tag) = (collection.name.clone(), collection.build_tag.clone());
-            let arches = match self.tag_arches(&tag).await {
+            let arches = match self.koji.arches(self.ctx, &tag).await {
                 Ok(arches) => arches,
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {

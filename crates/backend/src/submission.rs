@@ -114,7 +114,7 @@ async fn latest_srpm(
     collection: &Collection,
     name: &str,
 ) -> Result<Option<(TaggedBuild, Rpm)>> {
-    let koji = ctx.koji_of(collection.secondary_mode)?;
+    let koji = ctx.koji_of(collection.secondary_mode).await?;
     let what =
         ListTagged { latest: true, inherit: true, package: Some(name), ..ListTagged::default() };
     let latest = koji.call(calls::list_tagged(&collection.dest_tag, what)).await?;

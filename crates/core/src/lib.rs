@@ -7,11 +7,13 @@
 //! * [`priorities`] and [`scheduling`]: what is built next, and why something is not.
 //! * [`architectures`], [`requirements`], [`sources`], [`tasks`]: Koji's answers, and what they mean.
 //! * [`versions`], [`changes`]: comparing builds and install sets.
+//! * [`freshness`]: why what is known of a collection may be stale.
 //! * [`config`]: what an operator may set.
 
 pub mod architectures;
 pub mod changes;
 pub mod config;
+pub mod freshness;
 pub mod priorities;
 pub mod requirements;
 pub mod scheduling;

@@ -2,20 +2,20 @@
 //! (spec/services.md, section 4).
 
 use koji::types::{GroupPackageType, RpmDep, TagGroup};
-use rpm::Dep;
 
-/// BuildRequires from the hub's getRPMDeps of a source package, in the order given.
+/// BuildRequires from the hub's getRPMDeps of a source package, in the order given, as RPM writes them. Not all of them
+/// need be relations that anybody can understand.
 ///
 /// That RPM found a dependency while building means nothing here; anything flagged otherwise than by a comparison is a
-/// feature of RPM itself (`rpmlib(...)`) and left out, as is what is no dependency at all.
-pub fn build_requires(dependencies: &[RpmDep]) -> Vec<Dep> {
+/// feature of RPM itself (`rpmlib(...)`) and left out, as is what names nothing.
+pub fn build_requires(dependencies: &[RpmDep]) -> Vec<String> {
     dependencies.iter().filter_map(build_require).collect()
 }
 
-fn build_require(dependency: &RpmDep) -> Option<Dep> {
+fn build_require(dependency: &RpmDep) -> Option<String> {
     const COMPARISON: i64 = RpmDep::LESS | RpmDep::GREATER | RpmDep::EQUAL;
     let flags = dependency.flags & !RpmDep::FIND_REQUIRES;
-    if flags & !COMPARISON != 0 {
+    if flags & !COMPARISON != 0 || dependency.name.trim().is_empty() {
         return None;
     }
     let op =
@@ -30,12 +30,14 @@ fn build_require(dependency: &RpmDep) -> Option<Dep> {
             // "less or greater" says nothing that RPM could write
             (true, true, _) => return None,
         };
-    let text = if op.is_empty() || dependency.version.is_empty() {
-        dependency.name.clone()
+    // They are kept one a line.
+    let one_line = |text: &str| text.replace(['\n', '\r'], " ");
+    let name = one_line(&dependency.name);
+    Some(if op.is_empty() || dependency.version.is_empty() {
+        name
     } else {
-        format!("{} {op} {}", dependency.name, dependency.version)
-    };
-    text.parse().ok()
+        format!("{name} {op} {}", one_line(&dependency.version))
+    })
 }
 
 /// The packages of the build group, from the hub's getTagGroups; `None` when there is no such group.
@@ -66,7 +68,12 @@ mod tests {
     }
 
     fn texts(dependencies: &[RpmDep]) -> Vec<String> {
-        build_requires(dependencies).iter().map(ToString::to_string).collect()
+        let texts = build_requires(dependencies);
+        // What is kept is what is read again.
+        for text in &texts {
+            assert_eq!(text.parse::<rpm::Dep>().unwrap().to_string(), *text);
+        }
+        texts
     }
 
     #[test]
@@ -117,6 +124,16 @@ mod tests {
             texts(&[dependency("(gcc or clang)", 0, ""), dependency("/usr/bin/perl", 0, "")]),
             ["(gcc or clang)", "/usr/bin/perl"]
         );
+    }
+
+    #[test]
+    fn what_nobody_can_understand_is_not_left_out() {
+        let texts =
+            build_requires(&[dependency("(gcc or", 0, ""), dependency("two\nlines", 0, "")]);
+        assert_eq!(texts, ["(gcc or", "two lines"]);
+        for text in texts {
+            assert!(text.parse::<rpm::Dep>().is_err(), "{text}");
+        }
     }
 
     fn group(name: &str, packages: &[(&str, GroupPackageType, bool)]) -> TagGroup {

@@ -4,6 +4,7 @@
 //! people are told which.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why a package has no current priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +29,8 @@ pub enum Reason {
     NoSrpm,
     /// The package can be built on none of the configured architectures.
     NoAllowedArchitecture,
+    /// Its last builds ended with trouble of Koji, so the next one waits.
+    KojiTrouble,
 }
 
 impl Reason {
@@ -44,6 +47,7 @@ impl Reason {
             Self::NoKnownBuild => "Package has no known build",
             Self::NoSrpm => "No source package was found in Koji",
             Self::NoAllowedArchitecture => "Package is built for no allowed architecture",
+            Self::KojiTrouble => "Last builds ended with trouble of Koji, the next one waits",
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct SchedulingFacts {
     pub skip_reason: Option<SkipReason>,
     /// Whether the collection's build group can be installed; `None` when not known.
     pub build_group_resolved: Option<bool>,
+    /// Whether the next build waits because of [`pause_after_faults`].
+    pub waits_for_koji: bool,
 }
 
 /// Every reason why the package cannot be scheduled; empty when it can.
@@ -136,7 +142,26 @@ pub fn reasons(facts: &SchedulingFacts) -> Vec<Reason> {
         None => reasons.push(Reason::BuildGroupNotResolvedYet),
     }
     reasons.extend(facts.skip_reason.map(SkipReason::reason));
+    if facts.waits_for_koji {
+        reasons.push(Reason::KojiTrouble);
+    }
     reasons
+}
+
+/// How long the next build of a package waits after so many builds in a row that ended without a verdict on the
+/// package, because Koji had problems of its own.
+///
+/// The specification is silent about it. Without a pause, the most urgent package would be submitted at every round for
+/// as long as the trouble lasts, and for ever if it is the package that brings builders down. So: five minutes after the
+/// first such build, twice as long after each further one, half a day at most; a build that ends with a verdict, or a
+/// real build, ends it.
+pub fn pause_after_faults(faults: u32) -> Duration {
+    const FIRST: Duration = Duration::from_secs(5 * 60);
+    const LONGEST: Duration = Duration::from_secs(12 * 3600);
+    match faults {
+        0 => Duration::ZERO,
+        faults => FIRST.saturating_mul(2u32.saturating_pow(faults - 1)).min(LONGEST),
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +177,7 @@ mod tests {
         last_complete_build_id: Some(7),
         skip_reason: None,
         build_group_resolved: Some(true),
+        waits_for_koji: false,
     };
 
     #[test]
@@ -185,10 +211,17 @@ mod tests {
                 SchedulingFacts { skip_reason: SkipReason::from_number(2), ..FINE },
                 Reason::NoAllowedArchitecture,
             ),
+            (SchedulingFacts { waits_for_koji: true, ..FINE }, Reason::KojiTrouble),
         ];
         for (facts, reason) in cases {
             assert_eq!(reasons(&facts), [reason], "{facts:?}");
         }
+    }
+
+    #[test]
+    fn the_pause_after_trouble_of_koji_doubles_up_to_half_a_day() {
+        let minutes = |faults| pause_after_faults(faults).as_secs() / 60;
+        assert_eq!([0, 1, 2, 3, 8, 9, u32::MAX].map(minutes), [0, 5, 10, 20, 640, 720, 720]);
     }
 
     #[test]

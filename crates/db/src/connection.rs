@@ -8,8 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres, Transaction};
 
 use crate::error::{Error, Result};
 
@@ -133,7 +133,7 @@ pub async fn connect(config: &DatabaseConfig) -> Result<Pool> {
     let options = config.options()?;
     // The pool would repeat a refused connection until its patience ends; asking once by hand gives the reason at once.
     let address = describe(&options);
-    match PgConnection::connect_with(&options).await {
+    match within(config.acquire_timeout, PgConnection::connect_with(&options)).await {
         Ok(connection) => drop(connection.close().await),
         Err(source) => return Err(Error::Connect { address, source }),
     }
@@ -160,14 +160,49 @@ fn pool_options(config: &DatabaseConfig) -> PgPoolOptions {
 /// # Errors
 /// As [`connect`].
 pub async fn connect_one(config: &DatabaseConfig) -> Result<PgConnection> {
-    connect_single(&config.options()?).await
+    connect_single(&config.options()?, config.acquire_timeout).await
+}
+
+/// Begins a transaction on a connection of the pool.
+///
+/// Whoever waits for it may go away at any moment: a step is broken off, a client hangs up. The database's driver then
+/// forgets that it has sent BEGIN, and gives the connection back to the pool inside a transaction that nobody will ever
+/// commit, nor roll back; what others write on that connection is lost, and its locks stay. So a task of its own begins
+/// it and always comes to an end. A transaction that nobody wants any more by then is dropped whole, which rolls it back.
+///
+/// # Errors
+/// When no connection can be had.
+pub async fn begin(pool: &Pool) -> Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin().await }).await;
+    begun
+        .unwrap_or_else(|error| Err(sqlx::Error::Io(std::io::Error::other(error))))
+        .map_err(Error::from)
 }
 
 /// A connection of its own, outside the pool: for locks and for statements that belong to no pool.
-pub(crate) async fn connect_single(options: &PgConnectOptions) -> Result<PgConnection> {
-    PgConnection::connect_with(options)
+pub(crate) async fn connect_single(
+    options: &PgConnectOptions,
+    limit: Duration,
+) -> Result<PgConnection> {
+    within(limit, PgConnection::connect_with(options))
         .await
         .map_err(|source| Error::Connect { address: describe(options), source })
+}
+
+/// Gives up on an answer of the server that does not come in time, as if the connection had broken. A server that vanishes
+/// without a word, with its machine or behind a firewall, would otherwise be waited for until the system's TCP gives up:
+/// a quarter of an hour, or never when nothing is left to be sent.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            format!("the server did not answer within {} seconds", limit.as_secs_f32()),
+        )))
+    })
 }
 
 fn parse_url(url: &str) -> Result<PgConnectOptions> {

@@ -23,6 +23,7 @@ pub mod builds;
 pub mod cluster;
 pub mod dependency_keys;
 pub mod entities;
+pub mod freshness;
 pub mod locks;
 pub mod news;
 pub mod packages;
@@ -36,6 +37,6 @@ pub mod submissions;
 pub mod testing;
 pub mod wake;
 
-pub use connection::{Address, DatabaseConfig, Pool, connect, connect_lazy, connect_one};
+pub use connection::{Address, DatabaseConfig, Pool, begin, connect, connect_lazy, connect_one};
 pub use error::{Error, Result};
 pub use sqlx::postgres::{PgConnection, PgExecutor};

@@ -9,13 +9,17 @@
 //! (4, 0) is held by every running service, shared, so that nobody changes the schema under them.
 
 use std::fmt;
+use std::time::Duration;
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
-use crate::connection::{Pool, connect_single};
+use crate::connection::{Pool, connect_single, within};
 use crate::error::{Error, Result};
 use crate::schema::SchemaError;
+
+/// How long the server may take for the small things that are asked of it here; it is none of them that it waits for.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// The resolution of one collection's newest repository.
 #[derive(Debug)]
@@ -94,8 +98,8 @@ macro_rules! lock_methods {
                 // The end of a connection gives a lock back as well, but only a moment after the client has gone; whoever
                 // tries in that moment would lose a turn. Whatever goes wrong here ends the connection.
                 let unlock = sqlx::query("SELECT pg_advisory_unlock_all()");
-                let _ = unlock.execute(&mut self.0.connection).await;
-                let _ = self.0.connection.close().await;
+                let _ = within(ANSWER_LIMIT, unlock.execute(&mut self.0.connection)).await;
+                let _ = within(ANSWER_LIMIT, self.0.connection.close()).await;
             }
         }
     )*};
@@ -136,29 +140,28 @@ struct Held {
 impl Held {
     async fn try_acquire(pool: &Pool, key: Key, mode: Mode) -> Result<Option<Self>> {
         let options = pool.connect_options();
-        let mut connection = connect_single(&options).await?;
+        let limit = pool.options().get_acquire_timeout();
+        let mut connection = connect_single(&options, limit).await?;
         // A host that vanished keeps nobody waiting for hours. (Has no effect, and does no harm, on a Unix socket.)
-        sqlx::query(
+        let keepalive = sqlx::query(
             "SELECT set_config('tcp_keepalives_idle', '60', false),
                     set_config('tcp_keepalives_interval', '10', false),
                     set_config('tcp_keepalives_count', '6', false)",
-        )
-        .execute(&mut connection)
-        .await?;
+        );
+        within(ANSWER_LIMIT, keepalive.execute(&mut connection)).await?;
         let statement = match mode {
             Mode::Exclusive => "SELECT pg_try_advisory_lock($1, $2)",
             Mode::Shared => "SELECT pg_try_advisory_lock_shared($1, $2)",
         };
-        let taken: bool = sqlx::query_scalar(statement)
-            .bind(key.0)
-            .bind(key.1)
-            .fetch_one(&mut connection)
-            .await?;
+        let take = sqlx::query_scalar(statement).bind(key.0).bind(key.1);
+        let taken: bool = within(ANSWER_LIMIT, take.fetch_one(&mut connection)).await?;
         Ok(taken.then_some(Self { key, connection }))
     }
 
     async fn check(&mut self) -> Result<()> {
-        self.connection.ping().await.map_err(|_| Error::LockLost { lock: self.key.to_string() })
+        within(ANSWER_LIMIT, self.connection.ping())
+            .await
+            .map_err(|_| Error::LockLost { lock: self.key.to_string() })
     }
 }
 

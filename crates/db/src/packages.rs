@@ -286,7 +286,8 @@ pub async fn reset_priorities(conn: &mut PgConnection, ids: &[i32]) -> Result<()
     sqlx::query(
         "UPDATE package
             SET manual_priority = 0, dependency_priority = 0, build_priority = 0,
-                scheduler_skip_reason = NULL, scheduler_skip_basis = NULL
+                scheduler_skip_reason = NULL, scheduler_skip_basis = NULL,
+                fault_streak = 0, not_before = NULL
           WHERE id = ANY($1)",
     )
     .bind(ids)

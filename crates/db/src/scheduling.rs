@@ -68,6 +68,8 @@ pub async fn candidates(
                        AND package.last_build_id = package.last_complete_build_id
                        AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
                        AND package.scheduler_skip_reason IS NULL
+                       AND (package.not_before IS NULL
+                            OR package.not_before <= $3::timestamptz AT TIME ZONE 'UTC')
                        AND collection.latest_repo_resolved
                        AND package.id <> ALL($6) AND package.collection_id <> ALL($7)) AS schedulable
                   WHERE priority >= $4

@@ -18,7 +18,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
 use crate::cluster::{Cluster, Options};
-use crate::connection::{DatabaseConfig, Pool, connect, connect_single};
+use crate::connection::{DatabaseConfig, Pool, connect, connect_one};
 use crate::schema;
 
 /// A database of one test. Use it as a [`Pool`].
@@ -43,8 +43,7 @@ impl Database {
 
     /// A connection of its own, outside the pool.
     pub async fn connection(&self) -> PgConnection {
-        let options = self.config.options().expect("the cluster's addresses are well-formed");
-        connect_single(&options).await.expect("the test cluster answers")
+        connect_one(&self.config).await.expect("the test cluster answers")
     }
 
     /// Returns once some session of this database waits for a lock: for tests of transactions that meet.
@@ -94,8 +93,7 @@ pub async fn cluster() -> (Cluster, DatabaseConfig) {
         .unwrap_or_else(|error| panic!("{error}"));
     cluster.create_database("koschei").await.expect("a new cluster takes a database");
     let config = cluster.config("koschei", "koschei-test");
-    let options = config.options().expect("the cluster's addresses are well-formed");
-    let mut connection = connect_single(&options).await.expect("the test cluster answers");
+    let mut connection = connect_one(&config).await.expect("the test cluster answers");
     schema::create(&mut connection, None).await.unwrap_or_else(|error| panic!("{error}"));
     (cluster, config)
 }
@@ -130,11 +128,7 @@ async fn new_database(template: &'static str) -> Database {
 }
 
 async fn administrator(cluster: &Cluster, database: &str) -> PgConnection {
-    let options = cluster
-        .config(database, "koschei-test")
-        .options()
-        .expect("the cluster's addresses are well-formed");
-    connect_single(&options).await.expect("the test cluster answers")
+    connect_one(&cluster.config(database, "koschei-test")).await.expect("the test cluster answers")
 }
 
 /// The cluster of this process. Never dropped: the system closes its pipe when the process ends, and that ends it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgListener};
 
-use crate::connection::Pool;
+use crate::connection::{Pool, within};
 use crate::error::{Error, Result};
 
 /// The PostgreSQL channel of all notifications; the payload is the name of a service.
@@ -15,6 +15,9 @@ pub const CHANNEL: &str = "koschei_wake";
 
 /// How long notifications are gathered.
 const TOGETHER: Duration = Duration::from_millis(50);
+
+/// How long the server may take to begin to notify.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who can be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,7 +66,7 @@ impl Alarm {
     /// Begins to listen. Takes one connection of the pool for good.
     pub async fn set(pool: &Pool, sleeper: Sleeper) -> Result<Self> {
         let mut listener = PgListener::connect_with(pool).await.map_err(Error::Statement)?;
-        listener.listen(CHANNEL).await.map_err(Error::Statement)?;
+        within(ANSWER_LIMIT, listener.listen(CHANNEL)).await.map_err(Error::Statement)?;
         Ok(Self { listener, name: sleeper.name() })
     }
 

@@ -142,7 +142,7 @@ async fn tagging_changes_while_a_build_of_the_package_finishes() {
         .unwrap();
     let other = another_process(&database, async |conn| {
         let locked = builds::lock_running(conn, 2).await?.unwrap();
-        locked.delete(conn, "canceled").await
+        locked.delete(conn, "canceled", false).await
     });
     database.until_somebody_waits().await;
     let latest =

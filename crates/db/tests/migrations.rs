@@ -225,3 +225,30 @@ async fn a_collection_knows_when_its_newest_repo_was_seen() {
     .await;
     assert_eq!(names(&mut connection, seen).await, ["unknown"]);
 }
+
+#[tokio::test]
+async fn patience_with_koji_begins_with_nothing_held_against_anybody() {
+    let (_database, mut connection) = baseline().await;
+    sqlx::raw_sql(
+        "INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
+         VALUES ('f40', 'Fedora 40', 't', 'd', 'b');
+         INSERT INTO base_package (name) VALUES ('zlib');
+         INSERT INTO package (base_id, name, collection_id)
+         SELECT base_package.id, 'zlib', collection.id FROM base_package, collection;
+         INSERT INTO build (package_id, state, task_id, started, last_complete)
+         SELECT id, 2, 7, now(), false FROM package",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    schema::upgrade(&mut connection, None).await.unwrap();
+    let patience = "SELECT concat_ws(' ', fault_streak, not_before, untold_since)
+                      FROM package JOIN build ON build.package_id = package.id";
+    assert_eq!(names(&mut connection, patience).await, ["0"]);
+    execute(&mut connection, "INSERT INTO collection_freshness SELECT id FROM collection").await;
+    // What is only ours goes with what it is about.
+    execute(&mut connection, "DELETE FROM collection").await;
+    assert!(
+        names(&mut connection, "SELECT looked::text FROM collection_freshness").await.is_empty()
+    );
+}

@@ -10,6 +10,7 @@ mod database;
 mod groups;
 mod notices;
 mod packages;
+mod status;
 
 use std::{env, process::ExitCode};
 
@@ -51,6 +52,8 @@ enum Command {
     SetNotice(notices::SetNotice),
     /// Take the announcement away
     ClearNotice,
+    /// Say how fresh each collection is, and why it may be stale
+    Status,
     /// Add a collection
     CreateCollection(collections::CreateCollection),
     /// Track packages
@@ -132,6 +135,7 @@ async fn execute(command: Command, session: &mut Session) -> Result<String, Fail
     match command {
         Command::SetNotice(command) => command.run(session).await,
         Command::ClearNotice => notices::clear(session).await,
+        Command::Status => status::run(session).await,
         Command::CreateCollection(command) => command.run(session).await,
         Command::AddPkg(command) => command.run(session).await,
         Command::SetPriority(command) => command.run(session).await,

@@ -381,3 +381,30 @@ async fn a_service_refuses_a_schema_that_is_not_current_and_says_what_to_do() {
         "koschei: the database is empty: create the schema with `koschei-admin create-db`"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_how_fresh_each_collection_is_and_why_it_may_be_stale() {
+    let operator = Operator::with_packages().await;
+    assert_eq!(
+        operator.succeeds(&["koschei-admin", "status"]),
+        "f27 (Fedora 27): no repo was resolved yet\n    \
+         repo-resolver has not looked at it yet: is the service running?"
+    );
+    sqlx::raw_sql(
+        "UPDATE collection SET latest_repo_id = 7, latest_repo_resolved = false;
+         UPDATE collection SET latest_repo_seen = '2026-11-01 10:00';
+         INSERT INTO buildroot_problem (collection_id, problem)
+         SELECT id, 'nothing provides bash' FROM collection;
+         INSERT INTO collection_freshness (collection_id, looked, trouble, trouble_since)
+         SELECT id, '2026-11-01 11:00', 'the hub is away', '2026-11-01 11:30' FROM collection",
+    )
+    .execute(operator.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(
+        operator.succeeds(&["koschei-admin", "status"]),
+        "f27 (Fedora 27): repo 7 since 2026-11-01 10:00 UTC, Koji was asked for a newer one at 2026-11-01 11:00 UTC\n    \
+         since 2026-11-01 11:30 UTC: the hub is away\n    \
+         the build group cannot be installed, so no package is resolved: nothing provides bash"
+    );
+}

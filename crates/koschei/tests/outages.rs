@@ -1,7 +1,4 @@
 //! Bad days: the database gone, the hub gone, services killed. Everything recovers by itself.
-//!
-//! What lasts half a minute in the requirement lasts some seconds here. That is honest, because nothing waits for a
-//! longer time than what it has waited before: pauses grow by doubling, from fractions of a second.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,17 +8,18 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use kojisim::{Mishap, Options, Push, Sim};
 use koschei_db::{Pool, testing};
 use support::{
     accounts,
-    installation::{Installation, SERVICES},
+    installation::{Installation, SERVICES, free_port},
+    koschei, stdout,
 };
 
 /// How long something is away.
-const OUTAGE: Duration = Duration::from_secs(8);
+const OUTAGE: Duration = Duration::from_secs(30);
 
 const TRACKED: [&str; 4] = ["python-pyyaml", "libyaml", "nano", "less"];
 
@@ -88,8 +86,13 @@ async fn all_accounted_for(installation: &mut Installation, koji: &Sim, pool: &P
     installation.wait("every task has one row", same).await;
 }
 
+/// Both at once, in two installations, because there is nothing to do but to wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_goes_away_and_comes_back() {
+async fn the_database_or_the_hub_goes_away_for_half_a_minute_and_comes_back() {
+    tokio::join!(the_database_goes_away(), the_hub_goes_away());
+}
+
+async fn the_database_goes_away() {
     let directory = tempfile::tempdir().unwrap();
     let koji = Sim::start(Options::for_tests(directory.path())).await.unwrap();
     let (mut cluster, database) = testing::cluster().await;
@@ -103,30 +106,52 @@ async fn the_database_goes_away_and_comes_back() {
     installation.assert_all_alive();
     cluster.restart().await.unwrap();
 
+    // Every service says again that it runs, so that nobody changes the schema under it.
+    let locks = || async {
+        let held: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4 AND objid = 0
+                AND mode = 'ShareLock' AND granted",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap_or(0);
+        held == SERVICES.len() as i64
+    };
+    installation.wait("every service has its lock again", locks).await;
     installation.wait_for_state("python-pyyaml", "buyan2", "failing").await;
     all_accounted_for(&mut installation, &koji, &pool).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_hub_goes_away_and_comes_back() {
+async fn the_hub_goes_away() {
     let directory = tempfile::tempdir().unwrap();
-    let options = Options::for_tests(directory.path());
+    // While it is away nobody else may get its port.
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let options = Options { listen, ..Options::for_tests(directory.path()) };
     let koji = Sim::start(options.clone()).await.unwrap();
     let database = testing::database().await;
     let mut installation = begin(&koji, database.pool(), database.config()).await;
+    let configuration = installation.configuration();
     break_pyyaml(&koji).await;
 
     // First it says that it is offline, then nothing listens any more.
     koji.set_offline(Some("Server disabled for maintenance"));
     tokio::time::sleep(OUTAGE / 2).await;
-    let address = koji.address();
     koji.stop().await;
-    tokio::time::sleep(OUTAGE).await;
+    tokio::time::sleep(OUTAGE / 2).await;
     installation.assert_all_alive();
-    let koji = Sim::start(Options { listen: address, ..options }).await.unwrap();
+    let status = installation.admin(&["status"]);
+    assert!(status.contains("buyan2 (Buyan 2): repo ") && status.contains("since "), "{status}");
+    assert!(status.contains("getRepo"), "it says that Koji is away: {status}");
+    let koji = Sim::start(options).await.unwrap();
 
     installation.wait_for_state("python-pyyaml", "buyan2", "failing").await;
     all_accounted_for(&mut installation, &koji, database.pool()).await;
+    let up_to_date = || async { installation_status(&configuration).contains("    up to date") };
+    installation.wait("the collection is up to date", up_to_date).await;
+}
+
+fn installation_status(configuration: &Path) -> String {
+    stdout(&koschei(configuration).args(["admin", "status"]).output().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,3 +115,23 @@ async fn two_processes_resolve_every_build_once() {
     let (one, two) = tokio::join!(build_resolver::step(&world.ctx), build_resolver::step(&other));
     assert_eq!((clean(one.unwrap()).done + clean(two.unwrap()).done) as i64, builds);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_whose_requirements_koji_refuses_to_tell_does_not_keep_back_the_others() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.sim.mishap(Some("getRPMDeps"), Mishap::Fault(1, "<class 'KeyError'>".into()));
+    let outcome = build_resolver::step(&world.ctx).await.unwrap();
+    assert_eq!((outcome.done, outcome.failures.len()), (0, 1), "{:?}", outcome.failures);
+    let waiting = "SELECT count(*) FROM build WHERE deps_resolved IS NULL";
+    assert_eq!(world.number(waiting).await, 1, "it may pass");
+    world.execute("UPDATE untold_build_requires SET ask_again = timezone('UTC', now())").await;
+    world.sim.mishap(Some("getRPMDeps"), Mishap::Fault(1000, "invalid package".into()));
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 1);
+    assert_eq!(
+        world.number("SELECT count(*) FROM build WHERE deps_resolved = false").await,
+        1,
+        "it cannot be compared"
+    );
+}

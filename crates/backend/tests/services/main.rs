@@ -13,4 +13,6 @@ mod polling;
 mod repo_resolver;
 mod running;
 mod scheduler;
+mod secondary;
+mod together;
 mod world;

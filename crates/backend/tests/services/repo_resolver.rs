@@ -1,6 +1,6 @@
 //! The newest repo: states, problems, changes, and what is done again or not.
 
-use kojisim::Push;
+use kojisim::{Mishap, Push};
 use koschei_backend::{Outcome, build_resolver, polling, repo_resolver};
 
 use crate::world::{BUILD_TAG, World, clean};
@@ -165,4 +165,114 @@ async fn a_package_that_was_built_anew_is_compared_with_that_build() {
         world.number("SELECT resolved_repo_id::bigint FROM package WHERE name = 'gzip'").await,
         repo
     );
+}
+
+/// Nobody knows any more what zlib requires, and it is looked at again.
+async fn forget_requires_of_zlib(world: &World) {
+    world.execute("DELETE FROM build_requires WHERE nvr LIKE 'zlib-%'").await;
+    world.execute("UPDATE package SET resolved_repo_id = NULL WHERE name = 'zlib'").await;
+}
+
+async fn problems_of_zlib(world: &World) -> Vec<String> {
+    world
+        .texts(
+            "SELECT problem FROM resolution_problem JOIN resolution_change AS change ON change.id = resolution_id
+               JOIN package ON package.id = package_id WHERE package.name = 'zlib' ORDER BY change.id DESC",
+        )
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn build_requires_that_koji_refuses_are_a_problem_that_people_see() {
+    let world = World::settled().await;
+    forget_requires_of_zlib(&world).await;
+    let refusal = Mishap::Fault(1000, "invalid dependency flags".into());
+    world.sim.mishap(Some("getRPMDeps"), refusal.clone());
+    assert_eq!(resolve(&world).await.done, 1);
+    assert_eq!(world.state("zlib").await, "unresolved");
+    let problems = problems_of_zlib(&world).await;
+    assert!(
+        problems[0].starts_with("Koji does not tell BuildRequires of zlib-2.1.7-")
+            && problems[0].contains("invalid dependency flags"),
+        "{problems:?}"
+    );
+    assert_eq!(resolve(&world).await.done, 0, "nobody asks at every turn");
+    world
+        .execute("UPDATE untold_build_requires SET ask_again = ask_again - interval '1 minute'")
+        .await;
+    assert_eq!(resolve(&world).await.done, 1, "but later somebody does");
+    assert_eq!(world.state("zlib").await, "ok");
+    assert_eq!(world.number("SELECT count(*) FROM untold_build_requires").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exception_of_the_hub_is_no_problem_of_the_package_unless_it_stays() {
+    let world = World::settled().await;
+    forget_requires_of_zlib(&world).await;
+    let asked = "SELECT coalesce(max(attempts), 0)::bigint FROM untold_build_requires";
+    for attempt in 1..=3 {
+        world.sim.mishap(Some("getRPMDeps"), Mishap::Fault(1, "<class 'KeyError'>".into()));
+        for _ in 0..2 {
+            let outcome = repo_resolver::step(&world.ctx).await.unwrap();
+            assert_eq!(outcome.failures.len(), 1, "it is told about");
+            assert!(outcome.failures[0].1.to_string().contains("zlib"), "{:?}", outcome.failures);
+        }
+        assert_eq!(world.number(asked).await, attempt, "asked once for two turns");
+        assert_eq!(world.state("zlib").await, "ok");
+        world.execute("UPDATE untold_build_requires SET ask_again = timezone('UTC', now())").await;
+    }
+    let trouble = world.texts("SELECT trouble FROM collection_freshness").await;
+    assert!(trouble[0].contains("KeyError"), "{trouble:?}");
+    world.sim.mishap(Some("getRPMDeps"), Mishap::Fault(1, "<class 'KeyError'>".into()));
+    resolve(&world).await;
+    assert_eq!(world.state("zlib").await, "unresolved");
+    let no_trouble = "SELECT count(*) FROM collection_freshness WHERE trouble IS NULL";
+    assert_eq!(world.number(no_trouble).await, 1, "it is the package's now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn build_requires_that_nobody_can_understand_are_a_problem_that_people_see() {
+    let world = World::settled().await;
+    world
+        .execute(
+            "UPDATE build_requires SET requires = requires || '(gcc or'::text WHERE nvr LIKE 'zlib-%'",
+        )
+        .await;
+    world.execute("UPDATE package SET resolved_repo_id = NULL WHERE name = 'zlib'").await;
+    resolve(&world).await;
+    assert_eq!(world.state("zlib").await, "unresolved");
+    let problems = problems_of_zlib(&world).await;
+    assert!(
+        problems[0].contains("cannot be understood") && problems[0].contains("(gcc or"),
+        "{problems:?}"
+    );
+    assert_eq!(resolve(&world).await.done, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_says_why_it_may_be_stale() {
+    let world = World::settled().await;
+    let fresh = async || {
+        let mut conn = world.connection().await;
+        koschei_db::freshness::of_all(&mut conn).await.unwrap().remove(0)
+    };
+    let now = fresh().await;
+    assert_eq!(now.repo_id.map(i64::from), world.sim.latest_repo(BUILD_TAG));
+    assert!(now.looked.is_some() && now.repo_made.is_some() && now.since.is_some());
+    assert_eq!((now.trouble, now.waiting), (None, 0));
+
+    world.sim.set_offline(Some("Server disabled for maintenance"));
+    let away = repo_resolver::step(&world.ctx).await.unwrap();
+    assert_eq!(away.failures.len(), 1);
+    let trouble = fresh().await.trouble.unwrap();
+    assert!(trouble.contains("disabled for maintenance"), "{trouble}");
+    world.sim.set_offline(None);
+    resolve(&world).await;
+    assert_eq!(fresh().await.trouble, None);
+
+    world.push(&Push::of("readline").version("9.0").abi("9")).await;
+    resolve(&world).await;
+    let broken = fresh().await;
+    assert_eq!(broken.resolved, Some(false));
+    assert!(broken.problem.unwrap().contains("libreadline.so"));
 }

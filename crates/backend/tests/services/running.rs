@@ -60,8 +60,71 @@ async fn trouble_of_the_builders_is_no_verdict_on_the_package() {
         end(&world, Ending::Fault(code, "Traceback (most recent call last)".into())).await;
         assert_eq!(world.number(SCRATCH).await, 0);
         assert_eq!(world.state("zlib").await, "ok");
+        // It would not be tried again so soon.
+        world.execute("UPDATE package SET not_before = NULL").await;
     }
     assert_eq!(world.number("SELECT count(*) FROM task_without_build").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_whose_builds_end_in_trouble_of_koji_is_not_submitted_at_every_round() {
+    let world = World::settled().await;
+    end(&world, Ending::Fault(1, "Traceback (most recent call last)".into())).await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    world.sim.hold_builds(true);
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "the other one");
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0);
+    world.execute("UPDATE package SET not_before = not_before - interval '5 minutes'").await;
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "it waited long enough");
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_koji_cannot_tell_about_does_not_keep_its_place_for_ever() {
+    for method in ["getTaskInfo", "getTaskResult", "getTaskChildren"] {
+        let world = World::settled().await;
+        world.sim.hold_builds(true);
+        let task = world.submit(&["zlib"]).await[0];
+        world.until_repos_are_known().await;
+        world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
+        world.sim.hold_builds(false);
+        world.sim.wait_for_task(task).await;
+        let broken = || {
+            world.sim.mishap(Some(method), Mishap::Fault(1, "<class 'pickle.Error'>".into()));
+        };
+        for _ in 0..2 {
+            broken();
+            poll(&world).await;
+            assert_eq!(world.number(RUNNING).await, 1, "{method}: it may pass");
+        }
+        world.execute("UPDATE build SET untold_since = untold_since - interval '61 minutes'").await;
+        broken();
+        poll(&world).await;
+        assert_eq!(world.number(SCRATCH).await, 0, "{method}: it lasts for an hour");
+        assert_eq!(world.state("zlib").await, "ok", "and is no verdict");
+        let why = world.texts("SELECT reason FROM task_without_build").await;
+        assert!(why[0].contains("does not tell") && why[0].contains("pickle"), "{why:?}");
+        world.check_tasks().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patience_with_koji_begins_anew_when_it_told_in_between() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.submit(&["zlib"]).await;
+    world.until_repos_are_known().await;
+    let broken = || world.sim.mishap(Some("getTaskInfo"), Mishap::Fault(1, "KeyError".into()));
+    let untold = "SELECT count(*) FROM build WHERE untold_since IS NOT NULL";
+    broken();
+    poll(&world).await;
+    assert_eq!(world.number(untold).await, 1);
+    world.execute("UPDATE build SET untold_since = untold_since - interval '61 minutes'").await;
+    poll(&world).await;
+    assert_eq!(world.number(untold).await, 0);
+    broken();
+    poll(&world).await;
+    assert_eq!(world.number(RUNNING).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use koji::calls;
 use koji::types::Task;
 use kojisim::{KOSCHEI_USER, Options, Push, Sim};
-use koschei_backend::{Context, Outcome, Stop, build_resolver, polling, repo_resolver, scheduler};
+use koschei_backend::{
+    Context, Outcome, Stop, Stopper, build_resolver, polling, repo_resolver, scheduler,
+};
 use koschei_core::config::{Config, FreeForm, LoginMethod};
 use koschei_db::entities::{self, NewCollection};
 use koschei_db::testing::{self, Database};
-use koschei_db::{PgConnection, Pool};
+use koschei_db::{DatabaseConfig, PgConnection, Pool};
 
 pub(crate) const TAG: &str = "buyan2";
 pub(crate) const BUILD_TAG: &str = "buyan2-build";
@@ -85,6 +87,35 @@ impl World {
         self.execute("UPDATE package SET tracked = true").await;
         clean(build_resolver::step(&self.ctx).await.unwrap());
         clean(repo_resolver::step(&self.ctx).await.unwrap());
+    }
+
+    /// So many processes on other hosts, each with connections of its own.
+    pub(crate) async fn processes(
+        &self,
+        database: &DatabaseConfig,
+        count: usize,
+        change: impl Fn(&mut Config),
+    ) -> Vec<(Context, Stopper)> {
+        let mut processes = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut config = self.config.clone();
+            change(&mut config);
+            let few = DatabaseConfig { max_connections: 3, ..database.clone() };
+            let pool = koschei_db::connect(&few).await.unwrap();
+            let (stopper, stop) = Stopper::new();
+            processes.push((Context::new(config, pool, stop).unwrap(), stopper));
+        }
+        processes
+    }
+
+    /// Its database, unless it is one of the test's own.
+    pub(crate) fn database_handle(&self) -> &Database {
+        self._database.as_ref().unwrap()
+    }
+
+    /// Where its database is.
+    pub(crate) fn database(&self) -> &DatabaseConfig {
+        self.database_handle().config()
     }
 
     /// A context as another process would have it, with changes of the configuration.
@@ -234,7 +265,7 @@ pub(crate) fn clean(outcome: Outcome) -> Outcome {
 }
 
 /// A time within which everything here is over, on any machine.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(240);
 
 /// How long a test waits for builders.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);

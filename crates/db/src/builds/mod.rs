@@ -18,7 +18,7 @@ use sqlx::postgres::PgConnection;
 
 pub use real::{LastBuild, RealBuild, known_tasks, last_builds, register_real, skip_tasks};
 pub use running::{
-    Ending, LockedBuild, Progress, RunningBuild, Subtask, count_running, lock_running,
+    Ending, LockedBuild, Progress, RunningBuild, Subtask, count_running, lock_running, note_untold,
     remember_task_without_build, running, store_progress,
 };
 pub use submitted::{

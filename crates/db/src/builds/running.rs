@@ -1,6 +1,7 @@
 //! Scratch builds that Koji has not finished: what becomes known of them, and how they end.
 
 use chrono::{DateTime, Utc};
+use koschei_core::scheduling::pause_after_faults;
 use koschei_core::states::BuildState;
 use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
@@ -34,6 +35,8 @@ pub struct RunningBuild {
     pub repo_id: Option<i32>,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// Since when Koji does not tell what became of it; `None` when it did the last time.
+    pub untold_since: Option<DateTime<Utc>>,
 }
 
 /// All running builds, or the one with a task id, oldest first.
@@ -41,7 +44,8 @@ pub async fn running(conn: &mut PgConnection, task_id: Option<i32>) -> Result<Ve
     sqlx::query_as(
         "SELECT build.id, package.id AS package_id, package.name, package.collection_id,
                 collection.name AS collection, collection.secondary_mode, build.task_id,
-                build.started AT TIME ZONE 'UTC' AS started, build.repo_id, build.cancel_requested
+                build.started AT TIME ZONE 'UTC' AS started, build.repo_id, build.cancel_requested,
+                build.untold_since AT TIME ZONE 'UTC' AS untold_since
            FROM build
            JOIN package ON package.id = build.package_id
            JOIN collection ON collection.id = package.collection_id
@@ -120,6 +124,35 @@ pub async fn store_progress(conn: &mut PgConnection, progress: &[Progress]) -> R
     if updated.rows_affected() > 0 {
         wake(conn, Sleeper::BuildResolver).await?;
     }
+    Ok(())
+}
+
+/// Notes that Koji does not tell (any more) what became of running builds; the first time counts. `untold` and `told`
+/// are ids of builds.
+pub async fn note_untold(
+    conn: &mut PgConnection,
+    untold: &[i32],
+    told: &[i32],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut ids: Vec<i32> = untold.iter().chain(told).copied().collect();
+    ids.sort_unstable();
+    sqlx::query("SELECT FROM build WHERE id = ANY($1) AND state = 2 ORDER BY id FOR NO KEY UPDATE")
+        .bind(&ids)
+        .execute(&mut *conn)
+        .await
+        .map_err(Error::Statement)?;
+    sqlx::query(
+        "UPDATE build SET untold_since = CASE WHEN id = ANY($1) THEN $3::timestamptz AT TIME ZONE 'UTC' END
+          WHERE state = 2 AND (id = ANY($1) AND untold_since IS NULL
+                               OR id = ANY($2) AND untold_since IS NOT NULL)",
+    )
+    .bind(untold)
+    .bind(told)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map_err(Error::Statement)?;
     Ok(())
 }
 
@@ -267,8 +300,17 @@ impl LockedBuild {
         Ok(changes)
     }
 
-    /// Deletes the build, as if it had never been, and remembers why its task has no build.
-    pub async fn delete(self, conn: &mut PgConnection, why: &str) -> Result<Vec<StateChange>> {
+    /// Deletes the build, as if it had never been, and remembers why its task has no build. When that was trouble of
+    /// Koji, the package's next build waits for a while, longer each time in a row.
+    pub async fn delete(
+        self,
+        conn: &mut PgConnection,
+        why: &str,
+        trouble_of_koji: bool,
+    ) -> Result<Vec<StateChange>> {
+        if trouble_of_koji {
+            self.brake(conn).await?;
+        }
         sqlx::query("DELETE FROM build WHERE id = $1")
             .bind(self.build_id)
             .execute(&mut *conn)
@@ -280,6 +322,28 @@ impl LockedBuild {
         let changes = self.locked.announce(conn).await?;
         wake(conn, Sleeper::Scheduler).await?;
         Ok(changes)
+    }
+
+    /// Lets the next build of the package wait ([`pause_after_faults`]).
+    async fn brake(&self, conn: &mut PgConnection) -> Result<()> {
+        let faults: i32 = sqlx::query_scalar(
+            "UPDATE package SET fault_streak = fault_streak + 1 WHERE id = $1 RETURNING fault_streak",
+        )
+        .bind(self.package_id)
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(Error::Statement)?;
+        let pause = pause_after_faults(u32::try_from(faults).unwrap_or(0));
+        sqlx::query(
+            "UPDATE package SET not_before = clock_timestamp() AT TIME ZONE 'UTC' + make_interval(secs => $2)
+              WHERE id = $1",
+        )
+        .bind(self.package_id)
+        .bind(pause.as_secs_f64())
+        .execute(conn)
+        .await
+        .map_err(Error::Statement)?;
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ use std::process::{Child, Command, Stdio};
 
 pub use error::ClusterError;
 
-use crate::connection::{Address, DatabaseConfig, connect_single};
+use crate::connection::{Address, DatabaseConfig, connect_one};
 use crate::error::Result as DatabaseResult;
 use place::Place;
 use programs::Programs;
@@ -159,8 +159,7 @@ impl Cluster {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn create_database(&self, name: &str) -> DatabaseResult<bool> {
-        let options = self.config("postgres", "koschei-cluster").options()?;
-        let mut connection = connect_single(&options).await?;
+        let mut connection = connect_one(&self.config("postgres", "koschei-cluster")).await?;
         let quoted: Option<String> = sqlx::query_scalar(
             "SELECT quote_ident($1) WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
         )

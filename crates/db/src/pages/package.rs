@@ -43,6 +43,8 @@ pub struct PackageRow {
     pub dependency_priority: i32,
     /// What the scheduler found out.
     pub scheduler_skip_reason: Option<i32>,
+    /// Until when its next build waits, after builds that ended with trouble of Koji.
+    pub not_before: Option<DateTime<Utc>>,
     /// Start of the last build.
     pub last_started: Option<DateTime<Utc>>,
     /// Koji task of the last build.
@@ -58,7 +60,7 @@ pub async fn package(db: impl Database<'_>, name: &str) -> crate::Result<Vec<Pac
                 p.resolved, p.tracked, p.blocked, p.last_build_id, p.last_complete_build_id,
                 p.last_complete_build_state, p.resolved_repo_id, p.static_priority,
                 p.manual_priority, p.build_priority, p.dependency_priority, p.scheduler_skip_reason,
-                l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
+                p.not_before AT TIME ZONE 'UTC' AS not_before, l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
                 since.since AT TIME ZONE 'UTC' AS since
          FROM base_package base
          JOIN package p ON p.base_id = base.id

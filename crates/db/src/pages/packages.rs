@@ -103,6 +103,8 @@ pub struct ListedPackage {
     pub dependency_priority: i32,
     /// See `static_priority`.
     pub scheduler_skip_reason: Option<i32>,
+    /// Until when its next build waits, after builds that ended with trouble of Koji.
+    pub not_before: Option<DateTime<Utc>>,
 }
 
 /// SQL for the state of a package alias `p`, for filters only; the state that people see is
@@ -215,7 +217,7 @@ pub async fn package_list(
                      WHERE t.build_id = p.last_complete_build_id AND t.state = 5
                        AND p.last_complete_build_state = 5 ORDER BY t.arch COLLATE "C") AS failed_arches,
                p.static_priority, p.manual_priority, p.build_priority, p.dependency_priority,
-               p.scheduler_skip_reason
+               p.scheduler_skip_reason, p.not_before AT TIME ZONE 'UTC' AS not_before
         FROM listed
         JOIN package p ON p.id = listed.id
         LEFT JOIN build l ON l.id = p.last_build_id
@@ -282,6 +284,7 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoeff
             sql.push(
                 "CASE WHEN p.tracked AND p.last_build_id = p.last_complete_build_id
                     AND c.latest_repo_resolved AND p.scheduler_skip_reason IS NULL
+                    AND (p.not_before IS NULL OR p.not_before <= clock_timestamp() AT TIME ZONE 'UTC')
                     AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
                  THEN p.manual_priority::float8 + p.static_priority + c.priority_coefficient
                     * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8, ",

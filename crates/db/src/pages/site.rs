@@ -105,6 +105,7 @@ pub async fn waiting_packages(
          WHERE p.tracked AND NOT p.blocked AND p.last_build_id = p.last_complete_build_id
            AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
            AND p.scheduler_skip_reason IS NULL
+           AND (p.not_before IS NULL OR p.not_before <= clock_timestamp() AT TIME ZONE 'UTC')
            AND p.manual_priority::float8 + p.static_priority + c.priority_coefficient
                * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8,
                   $1 * log(greatest(1e-6::float8, extract(epoch FROM clock_timestamp()

@@ -33,11 +33,12 @@ pub struct BuildToResolve {
     pub release: String,
 }
 
-/// The builds of a collection whose dependencies were not resolved yet, by repo; of each package in the order in which
-/// they were started.
+/// The builds of a collection whose dependencies were not resolved yet, by repo, or those made in one repo; of each
+/// package in the order in which they were started.
 pub async fn builds_to_resolve(
     conn: &mut PgConnection,
     collection_id: i32,
+    repo_id: Option<i32>,
 ) -> Result<Vec<BuildToResolve>> {
     sqlx::query_as(
         "SELECT build.id, build.package_id, package.name, package.collection_id, build.repo_id,
@@ -45,10 +46,11 @@ pub async fn builds_to_resolve(
            FROM build JOIN package ON package.id = build.package_id
           WHERE build.deps_resolved IS NULL AND build.repo_id IS NOT NULL
             AND build.version IS NOT NULL AND build.release IS NOT NULL
-            AND package.collection_id = $1
+            AND package.collection_id = $1 AND ($2::integer IS NULL OR build.repo_id = $2)
           ORDER BY build.repo_id, build.started, build.id",
     )
     .bind(collection_id)
+    .bind(repo_id)
     .fetch_all(conn)
     .await
     .map_err(Error::Statement)

@@ -22,4 +22,6 @@ pub use packages::{
     PackageResolution, PackageToResolve, Stored, packages_to_resolve, store_packages,
 };
 pub use repos::{CollectionChange, set_latest_repo};
-pub use requires::{Origin, build_requires, keep_build_requires};
+pub use requires::{
+    Origin, Untold, build_requires, forget_untold, keep_build_requires, note_untold, untold,
+};

@@ -61,7 +61,12 @@ pub async fn packages_to_resolve(
           WHERE package.collection_id = $1 AND package.tracked AND NOT package.blocked
             AND NOT package.skip_resolution
             AND complete.version IS NOT NULL AND complete.release IS NOT NULL
-            AND (package.resolved IS NULL OR package.resolved_repo_id IS DISTINCT FROM $2)
+            AND (package.resolved IS NULL OR package.resolved_repo_id IS DISTINCT FROM $2
+                 -- Koji refused to tell what they require, and may be asked again.
+                 OR package.name || '-' || complete.version || '-' || complete.release IN (
+                    SELECT nvr FROM untold_build_requires AS untold JOIN collection
+                        ON collection.id = $1 AND collection.secondary_mode = untold.secondary
+                     WHERE ask_again <= clock_timestamp() AT TIME ZONE 'UTC'))
           ORDER BY package.id",
     )
     .bind(collection_id)

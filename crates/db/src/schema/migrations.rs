@@ -62,6 +62,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "submissions that were begun",
         sql: include_str!("../../schema/migrations/0009_submissions.sql"),
     },
+    Migration {
+        number: 10,
+        name: "patience with Koji, and how fresh collections are",
+        sql: include_str!("../../schema/migrations/0010_patience.sql"),
+    },
 ];
 
 #[cfg(test)]

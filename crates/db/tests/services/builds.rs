@@ -153,11 +153,52 @@ async fn a_deleted_build_leaves_the_reason_why_its_task_has_none() {
     let mut conn = world.connection().await;
     let id = builds::insert_scratch(&mut conn, &scratch(package, 70)).await.unwrap().unwrap();
     let locked = builds::lock_running(&mut conn, id).await.unwrap().unwrap();
-    locked.delete(&mut conn, "it was canceled").await.unwrap();
+    locked.delete(&mut conn, "it was canceled", false).await.unwrap();
     let last = "SELECT last_build_id::bigint FROM package WHERE id = $1";
     assert_eq!(world.number(last, package).await, Some(before.into()));
     assert_eq!(builds::unknown_scratch_tasks(&mut conn, &[70, 71]).await.unwrap(), [71]);
     assert!(builds::lock_running(&mut conn, id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn trouble_of_koji_lets_the_next_build_wait_longer_each_time_and_a_verdict_ends_that() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    let mut conn = world.connection().await;
+    let minutes =
+        "SELECT round(extract(epoch FROM not_before - timezone('UTC', now())) / 60)::bigint
+                     FROM package WHERE id = $1";
+    for (task, pause) in [(70, 5), (71, 10), (72, 20)] {
+        let id = builds::insert_scratch(&mut conn, &scratch(package, task)).await.unwrap().unwrap();
+        let locked = builds::lock_running(&mut conn, id).await.unwrap().unwrap();
+        locked.delete(&mut conn, "the builder died", true).await.unwrap();
+        assert_eq!(world.number(minutes, package).await, Some(pause));
+    }
+    let id = builds::insert_scratch(&mut conn, &scratch(package, 73)).await.unwrap().unwrap();
+    let locked = builds::lock_running(&mut conn, id).await.unwrap().unwrap();
+    locked.finish(&mut conn, &ending(BuildState::Complete), |_| 0).await.unwrap();
+    assert_eq!(world.number(minutes, package).await, None);
+    let id = builds::insert_scratch(&mut conn, &scratch(package, 74)).await.unwrap().unwrap();
+    let locked = builds::lock_running(&mut conn, id).await.unwrap().unwrap();
+    locked.delete(&mut conn, "the builder died", true).await.unwrap();
+    assert_eq!(world.number(minutes, package).await, Some(5), "from the beginning");
+}
+
+#[tokio::test]
+async fn since_when_koji_does_not_tell_counts_from_the_first_time() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    let mut conn = world.connection().await;
+    let id = builds::insert_scratch(&mut conn, &scratch(package, 70)).await.unwrap().unwrap();
+    let since = async |conn: &mut koschei_db::PgConnection| {
+        builds::running(conn, None).await.unwrap()[0].untold_since
+    };
+    assert_eq!(since(&mut conn).await, None);
+    builds::note_untold(&mut conn, &[id], &[], hour(1)).await.unwrap();
+    builds::note_untold(&mut conn, &[id], &[], hour(2)).await.unwrap();
+    assert_eq!(since(&mut conn).await, Some(hour(1)));
+    builds::note_untold(&mut conn, &[], &[id], hour(3)).await.unwrap();
+    assert_eq!(since(&mut conn).await, None);
 }
 
 #[tokio::test]
@@ -337,7 +378,7 @@ async fn a_package_is_resolved_again_when_its_last_builds_change() {
     let id = builds::insert_scratch(&mut conn, &scratch(package, 70)).await.unwrap().unwrap();
     world.execute(resolved, package).await;
     let locked = builds::lock_running(&mut conn, id).await.unwrap().unwrap();
-    locked.delete(&mut conn, "it was canceled").await.unwrap();
+    locked.delete(&mut conn, "it was canceled", false).await.unwrap();
     assert_eq!(world.number(seen, package).await, None, "nothing was compared while it ran");
 }
 

@@ -6,12 +6,13 @@ use koschei_core::changes::Change;
 use koschei_core::states::{CollectionState, PackageState};
 use koschei_db::dependency_keys;
 use koschei_db::entities;
+use koschei_db::freshness;
 use koschei_db::resolution::{
     self, BuildResolution, Installed, Origin, PackageResolution, PackageToResolve,
 };
 use rpm::Nevra;
 
-use crate::world::World;
+use crate::world::{World, hour};
 
 #[tokio::test]
 async fn packages_are_interned_once_even_by_two_at_once() {
@@ -293,7 +294,7 @@ async fn builds_are_compared_with_the_one_before_whose_install_set_then_goes() {
         world.build(package, 3, 3).await,
     ];
     let mut conn = world.connection().await;
-    let waiting = resolution::builds_to_resolve(&mut conn, world.collection).await.unwrap();
+    let waiting = resolution::builds_to_resolve(&mut conn, world.collection, None).await.unwrap();
     assert_eq!(waiting.iter().map(|build| build.id).collect::<Vec<_>>(), builds);
 
     assert_eq!(store_build(&world, builds[0], Some(&[a])).await, 1);
@@ -308,7 +309,9 @@ async fn builds_are_compared_with_the_one_before_whose_install_set_then_goes() {
                      FROM applied_change WHERE build_id = $1";
     assert!(world.texts(applied, builds[0]).await.is_empty(), "nothing to compare with");
     assert_eq!(world.texts(applied, builds[2]).await, [format!("0>{b}@2")]);
-    assert!(resolution::builds_to_resolve(&mut conn, world.collection).await.unwrap().is_empty());
+    let waiting =
+        resolution::builds_to_resolve(&mut conn, world.collection, Some(100)).await.unwrap();
+    assert!(waiting.is_empty());
 }
 
 #[tokio::test]
@@ -348,4 +351,55 @@ async fn an_install_set_that_cannot_be_read_counts_as_not_stored() {
     assert_eq!(store_build(&world, last, Some(&[dependency])).await, 1);
     let applied = "SELECT count(*) FROM applied_change WHERE build_id = $1";
     assert_eq!(world.number(applied, last).await, Some(0));
+}
+
+#[tokio::test]
+async fn what_koji_refuses_to_tell_is_asked_again_later_and_counts_in_the_end() {
+    let world = World::new().await;
+    let mut conn = world.connection().await;
+    let refusal = |said: &str| vec![("zlib-1-1".to_owned(), said.to_owned(), false)];
+    for attempt in 1..=4 {
+        let known =
+            resolution::note_untold(&mut conn, Origin::Primary, &refusal("KeyError"), 4).await;
+        let known = known.unwrap().remove(0);
+        assert_eq!((known.attempts, known.is_final), (attempt, attempt == 4));
+    }
+    let minutes =
+        "SELECT round(extract(epoch FROM ask_again - timezone('UTC', now())) / 60)::bigint
+                     FROM untold_build_requires WHERE attempts > $1";
+    assert_eq!(world.number(minutes, 3).await, Some(8), "1, 2, 4 and then 8");
+    let names = ["zlib-1-1".to_owned(), "xz-1-1".to_owned()];
+    let untold = resolution::untold(&mut conn, Origin::Primary, &names).await.unwrap();
+    assert_eq!((untold.len(), untold[0].due), (1, false));
+    let other = resolution::untold(&mut conn, Origin::Secondary, &names).await.unwrap();
+    assert!(other.is_empty(), "n-v-r are unique within one Koji");
+    resolution::forget_untold(&mut conn, Origin::Primary, &names).await.unwrap();
+    assert!(resolution::untold(&mut conn, Origin::Primary, &names).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn freshness_tells_when_koji_was_asked_and_since_when_there_is_trouble() {
+    let world = World::new().await;
+    let mut conn = world.connection().await;
+    let package = world.package("zlib").await;
+    world.build(package, 1, 3).await;
+    let fresh = freshness::of_all(&mut conn).await.unwrap().remove(0);
+    assert_eq!((fresh.repo_id, fresh.resolved, fresh.waiting), (Some(100), Some(true), 1));
+    assert_eq!((fresh.looked, fresh.trouble), (None, None));
+
+    freshness::note_look(&mut conn, world.collection, Some(hour(3))).await.unwrap();
+    freshness::note_trouble(&mut conn, world.collection, Some("Koji is away")).await.unwrap();
+    let first = freshness::of_all(&mut conn).await.unwrap().remove(0);
+    assert!(first.looked.is_some());
+    assert_eq!(first.repo_made, Some(hour(3)));
+    freshness::note_trouble(&mut conn, world.collection, Some("and now this")).await.unwrap();
+    let second = freshness::of_all(&mut conn).await.unwrap().remove(0);
+    assert_eq!(second.trouble.as_deref(), Some("and now this"));
+    assert_eq!(second.trouble_since, first.trouble_since, "it counts from the first");
+    freshness::note_trouble(&mut conn, world.collection, None).await.unwrap();
+    let third = freshness::of_all(&mut conn).await.unwrap().remove(0);
+    assert_eq!((third.trouble, third.trouble_since), (None, None));
+    // A collection that was deleted meanwhile is no error.
+    freshness::note_look(&mut conn, 999, None).await.unwrap();
+    freshness::note_trouble(&mut conn, 999, Some("gone")).await.unwrap();
 }

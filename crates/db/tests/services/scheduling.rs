@@ -89,6 +89,7 @@ async fn each_reason_keeps_a_package_from_being_built() {
         "UPDATE package SET resolved = false WHERE id = $1",
         "UPDATE package SET resolved = NULL WHERE id = $1",
         "UPDATE package SET scheduler_skip_reason = 2 WHERE id = $1",
+        "UPDATE package SET not_before = timestamp '2026-11-01' + interval '1001 hours' WHERE id = $1",
         "UPDATE build SET state = 2 WHERE package_id = $1",
         "DELETE FROM build WHERE package_id = $1",
         "UPDATE collection SET latest_repo_resolved = false FROM package
@@ -110,6 +111,9 @@ async fn each_reason_keeps_a_package_from_being_built() {
         )
         .await;
     assert_eq!(candidates(&world, 1000).await.len(), 1, "it need not be resolved");
+    let passed = "UPDATE package SET not_before = timestamp '2026-11-01' + interval '999 hours' WHERE id = $1";
+    world.execute(passed, package).await;
+    assert_eq!(candidates(&world, 1000).await.len(), 1, "it waited long enough");
 }
 
 #[tokio::test]

@@ -547,6 +547,7 @@ fn line(
         last_complete_build_id: package.last_complete_build_id,
         skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
         build_group_resolved: collection.latest_repo_resolved,
+        waits_for_koji: package.not_before.is_some_and(|time| time > frame.clock.now),
     });
     let running = package.last_build_id != package.last_complete_build_id;
     let priority = package.started.filter(|_| reasons.is_empty()).map(|started| {

@@ -25,6 +25,7 @@ impl Maker<'_> {
             last_complete_build_id: package.last_complete_build_id,
             skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
             build_group_resolved: self.collection.latest_repo_resolved,
+            waits_for_koji: package.not_before.is_some_and(|time| time > self.frame.clock.now),
         })
     }
 
@@ -42,6 +43,9 @@ impl Maker<'_> {
                 Some(arches) => ("Not built for", arches.trim().to_owned()),
                 None => ("Built only for", arches.to_owned()),
             });
+        }
+        if let Some(time) = package.not_before.filter(|time| *time > self.frame.clock.now) {
+            facts.push(("Not built before", self.frame.clock.long(time)));
         }
         if package.skip_resolution {
             facts.push(("Dependencies", "not resolved, on request".to_owned()));
@@ -99,25 +103,17 @@ impl Maker<'_> {
     }
 }
 
-/// A value for the placeholders of links.
+/// A value for the placeholders of links (`koschei_core::config::Link::PLACEHOLDERS`).
 fn package_value(key: &str, package: &PackageRow, collection: &CollectionRow) -> Option<String> {
-    match key {
-        "package.name" | "name" => Some(package.name.clone()),
-        "package.collection.name" | "collection.name" => Some(collection.name.clone()),
-        "package.collection.display_name" | "collection.display_name" => {
-            Some(collection.display_name.clone())
-        }
-        "package.collection.target" | "collection.target" => Some(collection.target.clone()),
-        "package.collection.dest_tag" | "collection.dest_tag" => Some(collection.dest_tag.clone()),
-        "package.collection.build_tag" | "collection.build_tag" => {
-            Some(collection.build_tag.clone())
-        }
-        "package.collection.bugzilla_product" | "collection.bugzilla_product" => {
-            collection.bugzilla_product.clone()
-        }
-        "package.collection.bugzilla_version" | "collection.bugzilla_version" => {
-            collection.bugzilla_version.clone()
-        }
+    match key.strip_prefix("package.").unwrap_or(key) {
+        "name" => Some(package.name.clone()),
+        "collection.name" => Some(collection.name.clone()),
+        "collection.display_name" => Some(collection.display_name.clone()),
+        "collection.target" => Some(collection.target.clone()),
+        "collection.dest_tag" => Some(collection.dest_tag.clone()),
+        "collection.build_tag" => Some(collection.build_tag.clone()),
+        "collection.bugzilla_product" => collection.bugzilla_product.clone(),
+        "collection.bugzilla_version" => collection.bugzilla_version.clone(),
         _ => None,
     }
 }
