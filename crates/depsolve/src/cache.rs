@@ -14,7 +14,7 @@ use crate::rich;
 use crate::universe::{RICH, SINGLE};
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.009";
+const MAGIC: [u8; 16] = *b"koschei-univ.010";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;
@@ -67,7 +67,6 @@ macro_rules! arrays {
         $file.rows($($borrow)* u.in_clause_lists)?;
         $file.rows($($borrow)* u.general)?;
         $file.words($($borrow)* u.general_place)?;
-        $file.rows($($borrow)* u.general_positive)?;
         $file.rows($($borrow)* u.general_negative)?;
         $file.rows($($borrow)* u.excludes)?;
         $file.rows($($borrow)* u.obsoletes)?;
@@ -425,7 +424,6 @@ impl Universe {
                     || ((place[0] as usize) < packages
                         && (place[1] as usize) < self.clauses.row(place[0]).len())
             })
-            && rows(&self.general_positive, packages, self.general.len())
             && rows(&self.general_negative, packages, self.general.len())
             && rows(&self.excludes, packages, packages)
             && rows(&self.obsoletes, packages, packages)

@@ -35,16 +35,7 @@ pub(crate) struct Base {
     pub(crate) jobs: usize,
     pub(crate) several: usize,
     trail: usize,
-    occurs: usize,
     asked: usize,
-}
-
-/// One place where a package occurs in a job or a learnt clause, and the next such place.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Occurrence {
-    package: u32,
-    pub(crate) clause: u32,
-    pub(crate) next: u32,
 }
 
 impl Solver<'_> {
@@ -61,6 +52,7 @@ impl Solver<'_> {
         }
         let mut group = std::mem::take(&mut self.base.group);
         self.base = Base::default();
+        self.watches.forget_kept();
         self.reset();
         group.clear();
         group.extend_from_slice(request.build_group);
@@ -70,7 +62,6 @@ impl Solver<'_> {
             known: true,
             jobs: self.sources.len(),
             several: self.several.len(),
-            occurs: self.occurs.len(),
             asked: self.asked.len(),
             ..Base::default()
         };
@@ -80,6 +71,7 @@ impl Solver<'_> {
             if self.decide_units(0, 0) > 0 {
                 self.base.trail = self.trail.len();
                 self.base.decided = true;
+                self.watches.keep();
             } else {
                 self.base.contradictory = true;
                 self.reset();
@@ -177,12 +169,6 @@ impl Solver<'_> {
         self.sources.push(source);
         if self.dynamic.data.len() - start > 1 {
             self.several.push(id);
-            for i in start..self.dynamic.data.len() {
-                let package = package_of(self.dynamic.data[i] as Literal);
-                let first = &mut self.occurs_first[package as usize];
-                self.occurs.push(Occurrence { package, clause: id, next: *first });
-                *first = self.occurs.len() as u32 - 1;
-            }
         }
     }
 
@@ -199,11 +185,6 @@ impl Solver<'_> {
         self.jobs = self.base.jobs;
         self.jobs_of_several = self.base.several;
         self.asked.truncate(self.base.asked);
-        while self.occurs.len() > self.base.occurs
-            && let Some(last) = self.occurs.pop()
-        {
-            self.occurs_first[last.package as usize] = last.next;
-        }
         self.named.clear();
         self.open.forget();
         self.pending.forget();

@@ -102,6 +102,7 @@ impl Solver<'_> {
         self.revert(back_to);
         let id = self.sources.len() as u32;
         self.add_clause(std::iter::once(pivot).chain(others.iter().copied()), JobSource::Learnt);
+        self.watch_learnt(id);
         self.learn_others = others;
         self.derived_ends.push(self.derived.len());
         self.assign(pivot, back_to, Some(Clause::Dynamic(id)));

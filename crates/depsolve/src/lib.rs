@@ -128,7 +128,7 @@
 //! | `choices` | open requirements, and in which order they are decided |
 //! | `branches` | minimisation |
 //! | `orphans` | packages of an inferior architecture without a better half |
-//! | `propagate` | conclusions, and taking them back |
+//! | `propagate`, `watch` | conclusions, and taking them back |
 //! | `policy` | which of several candidates |
 //! | `weak` | weak dependencies |
 //! | `learn` | dead ends |
@@ -166,6 +166,7 @@ mod rich;
 mod solver;
 mod universe;
 mod walk;
+mod watch;
 mod weak;
 
 pub use cache::CacheError;

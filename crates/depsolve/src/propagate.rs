@@ -4,11 +4,11 @@
 //! list that p requires. Excluding p looks at the lists that contain it. Undoing goes the same way back, so
 //! a solve costs only what it touches.
 
-use crate::jobs::Occurrence;
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of, positive};
 use crate::solver::{Clause, Solver, Status};
 use crate::universe::{SINGLE, Universe};
+use crate::watch::Since;
 
 impl Solver<'_> {
     /// Records a decision; its consequences wait for [`Solver::propagate`].
@@ -78,13 +78,19 @@ impl Solver<'_> {
         }
         // libsolv's order: clauses as rows of literals compared number by number. It decides which of several
         // contradictions is noticed, and so what is learnt. Lists, with one negative literal, come last.
-        let general: &[u32] =
+        let failed = -positive(package);
+        let conflict = self.look_at_watches(failed, Since::Later, level);
+        if conflict.is_some() {
+            return conflict;
+        }
+        let all_general: &[u32] =
             if step.in_general() { universe.general_negative.row(package) } else { &[] };
+        let general = all_general;
         let mut general = general.iter().copied().peekable();
         for other in step.excludes {
             let before = |clause: &u32| is_before_pair(universe, *clause, package, *other);
             while let Some(clause) = general.next_if(before) {
-                let conflict = self.look_at_general(clause, level);
+                let conflict = self.look_at_general(clause, failed, level);
                 if conflict.is_some() {
                     return conflict;
                 }
@@ -98,7 +104,7 @@ impl Solver<'_> {
             }
         }
         for clause in general {
-            let conflict = self.look_at_general(clause, level);
+            let conflict = self.look_at_general(clause, failed, level);
             if conflict.is_some() {
                 return conflict;
             }
@@ -148,7 +154,24 @@ impl Solver<'_> {
                 self.assign(positive(open), level, Some(clause));
             }
         }
-        self.look_at_dynamic(package, level)
+        for clause in all_general {
+            self.note_general_choice(*clause);
+        }
+        self.look_at_watches(failed, Since::Beginning, level)
+    }
+
+    /// Remembers a general clause of which all negative literals have failed, and several others are left.
+    fn note_general_choice(&mut self, clause: u32) {
+        let literals = self.universe.general.row(clause);
+        let all_installed = literals.iter().all(|literal| {
+            let literal = *literal as Literal;
+            literal > 0 || self.decision[package_of(literal) as usize] > 0
+        });
+        let place = &self.universe.general_place[clause as usize * 2..][..2];
+        if all_installed && place[0] != NONE && self.status_of(literals) == Status::Open {
+            let choice = self.choice(place[0], place[1]);
+            self.choices.push(choice);
+        }
     }
 
     /// Whether the only open member of a list is left to be found when another member's exclusion is propagated:
@@ -167,6 +190,11 @@ impl Solver<'_> {
 
     fn after_exclude(&mut self, package: u32, level: i32) -> Option<Clause> {
         let universe = self.universe;
+        let failed = positive(package);
+        let conflict = self.look_at_watches(failed, Since::Later, level);
+        if conflict.is_some() {
+            return conflict;
+        }
         for requirer in universe.only_for.row(package) {
             let decided = self.decision[*requirer as usize];
             let clause = Clause::Single { package: *requirer, only: package };
@@ -230,56 +258,7 @@ impl Solver<'_> {
             }
             self.assign(positive(open), level, Some(clause));
         }
-        for clause in universe.general_positive.row(package) {
-            let conflict = self.look_at_general(*clause, level);
-            if conflict.is_some() {
-                return conflict;
-            }
-        }
-        self.look_at_dynamic(package, level)
-    }
-
-    fn look_at_general(&mut self, clause: u32, level: i32) -> Option<Clause> {
-        let literals = self.universe.general.row(clause);
-        match self.status_of(literals) {
-            Status::Conflict => return Some(Clause::General(clause)),
-            Status::Unit(literal) => self.assign(literal, level, Some(Clause::General(clause))),
-            Status::Open => {
-                let all_installed = literals.iter().all(|literal| {
-                    let literal = *literal as Literal;
-                    literal > 0 || self.decision[package_of(literal) as usize] > 0
-                });
-                let place = &self.universe.general_place[clause as usize * 2..][..2];
-                if all_installed && place[0] != NONE {
-                    let choice = self.choice(place[0], place[1]);
-                    self.choices.push(choice);
-                }
-            }
-            Status::Satisfied => {}
-        }
-        None
-    }
-
-    #[inline]
-    fn look_at_dynamic(&mut self, package: u32, level: i32) -> Option<Clause> {
-        let first = self.occurs_first[package as usize];
-        if first == NONE { None } else { self.look_at_occurrences(first, level) }
-    }
-
-    fn look_at_occurrences(&mut self, first: u32, level: i32) -> Option<Clause> {
-        let mut next = first;
-        while next != NONE {
-            let Occurrence { clause, next: after, .. } = self.occurs[next as usize];
-            next = after;
-            match self.status(clause) {
-                Status::Conflict => return Some(Clause::Dynamic(clause)),
-                Status::Unit(literal) => {
-                    self.assign(literal, level, Some(Clause::Dynamic(clause)));
-                }
-                Status::Satisfied | Status::Open => {}
-            }
-        }
-        None
+        self.look_at_watches(failed, Since::Beginning, level)
     }
 
     /// Takes back all decisions above a level.

@@ -10,12 +10,12 @@ use crate::arrays::Rows;
 use crate::branches::Branch;
 use crate::choices::{Choice, Open};
 use crate::distance::Distances;
+use crate::jobs::Base;
 pub(crate) use crate::jobs::JobSource;
-use crate::jobs::{Base, Occurrence};
-use crate::offers::NONE;
 use crate::policy::Mode;
 use crate::rich::{Literal, package_of, positive};
 use crate::universe::NEVER;
+use crate::watch::Watches;
 use crate::weak::Pending;
 use crate::{GaveUp, PackageId, Problem, Universe};
 
@@ -113,7 +113,7 @@ pub struct Solver<'u> {
     pub(crate) open: Open,
     pub(crate) pending: Pending,
 
-    /// Jobs and learnt clauses, and in which of them a package occurs (a linked list for each package).
+    /// Jobs and learnt clauses.
     pub(crate) dynamic: Rows,
     pub(crate) sources: Vec<JobSource>,
     /// Those with more than one literal.
@@ -121,8 +121,7 @@ pub struct Solver<'u> {
     /// How many of each are jobs; the others are learnt.
     pub(crate) jobs: usize,
     pub(crate) jobs_of_several: usize,
-    pub(crate) occurs_first: Vec<u32>,
-    pub(crate) occurs: Vec<Occurrence>,
+    pub(crate) watches: Watches,
     pub(crate) base: Base,
 
     pub(crate) branches: Vec<Branch>,
@@ -186,8 +185,7 @@ impl<'u> Solver<'u> {
             several: Vec::new(),
             jobs: 0,
             jobs_of_several: 0,
-            occurs_first: vec![NONE; packages],
-            occurs: Vec::new(),
+            watches: Watches::new(packages, universe.general.len()),
             base: Base::default(),
             branches: Vec::new(),
             branch_candidates: Vec::new(),
@@ -313,6 +311,7 @@ impl<'u> Solver<'u> {
     /// Jobs with one candidate are no decisions; they and what follows from them make level 1. `jobs` and `several`:
     /// how many of them are decided already.
     pub(crate) fn decide_units(&mut self, jobs: usize, several: usize) -> i32 {
+        self.watch_jobs();
         for job in jobs as u32..self.jobs as u32 {
             match self.dynamic.row(job) {
                 [] => {

@@ -84,8 +84,7 @@ pub struct Universe {
     pub(crate) general: Rows,
     /// General clause to (package, index in `clauses`) as two words.
     pub(crate) general_place: Vec<u32>,
-    /// Package to general clauses that say it must be installed, and that it must not be.
-    pub(crate) general_positive: Rows,
+    /// Package to general clauses that say it must not be installed.
     pub(crate) general_negative: Rows,
     /// Package to packages that cannot be installed beside it, descending.
     pub(crate) excludes: Rows,

@@ -358,13 +358,11 @@ impl Loader {
         universe.clauses = Rows::new();
         let clause_lists = reduced.rows.len() as u32;
         let mut generals: Vec<Vec<u32>> = vec![Vec::new(); count];
-        let (mut negative, mut positive) = (Vec::new(), Vec::new());
+        let mut negative = Vec::new();
         for clause in general {
             let id = universe.general.len() as u32;
-            for literal in &clause {
-                let pair = (package_of(*literal), id);
-                if *literal < 0 { negative.push(pair) } else { positive.push(pair) }
-            }
+            let negatives = clause.iter().take_while(|literal| **literal < 0);
+            negative.extend(negatives.map(|literal| (package_of(*literal), id)));
             if let Some(first) = clause.first()
                 && *first < 0
             {
@@ -393,7 +391,6 @@ impl Loader {
             universe.clauses.end_row();
         }
         universe.general_negative = Rows::from_pairs(count, &negative);
-        universe.general_positive = Rows::from_pairs(count, &positive);
         universe.only_for = Rows::from_pairs(count, &only_for);
         universe.clause_lists = reduced.rows;
         universe.in_clause_lists = universe.clause_lists.inverted(count);
