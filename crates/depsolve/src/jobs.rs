@@ -10,7 +10,7 @@ use rpm::Dep;
 use crate::offers::MetBy;
 use crate::rich::{self, Literal, Normal, package_of, positive};
 use crate::solver::{Request, Solver};
-use crate::{Problem, Universe};
+use crate::{GaveUp, Problem, Universe};
 
 /// What was asked for, to explain why it cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,10 @@ impl Solver<'_> {
         match rich::clauses(offers, dep) {
             Normal::Always => {}
             Normal::Never => self.add_clause([], source),
+            Normal::TooMany => {
+                self.gave_up = Some(GaveUp::Alternatives { limit: rich::MAX_LITERALS });
+                self.add_clause([], source);
+            }
             Normal::Blocks(blocks) => {
                 for block in blocks {
                     if !self.universe.orphans.is_empty() {

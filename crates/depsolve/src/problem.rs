@@ -72,6 +72,11 @@ pub enum GaveUp {
         /// How many improvements had been made by then.
         improvements: u32,
     },
+    /// A rich request has too many alternatives to be looked at at all.
+    Alternatives {
+        /// How many packages may be named in them.
+        limit: usize,
+    },
 }
 
 /// One link of the chain that explains a conflict: somebody says something, and so one of `candidates` has to be
@@ -259,6 +264,10 @@ impl fmt::Display for GaveUp {
             GaveUp::Improvements { improvements } => write!(
                 f,
                 "the answer was still changing after {improvements} improvements; the search was given up"
+            ),
+            GaveUp::Alternatives { limit } => write!(
+                f,
+                "a rich request has too many alternatives, with more than {limit} packages; it was not looked at"
             ),
         }
     }

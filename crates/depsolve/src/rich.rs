@@ -23,15 +23,16 @@ pub(crate) fn package_of(literal: Literal) -> u32 {
 }
 
 /// How many literals the normal form of one dependency may have. Nested alternatives multiply; a dependency beyond
-/// this is one that nobody can have meant, and is treated as one that nothing meets.
-const MAX_LITERALS: usize = 100_000;
+/// this is one that nobody can have meant; a repository that has one is refused.
+pub(crate) const MAX_LITERALS: usize = 100_000;
 
-/// Clauses, or the knowledge that it is never or always met. Each clause is sorted.
+/// Clauses, or the knowledge that it is never or always met, or that there are too many. Each clause is sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Normal {
     Never,
     Always,
     Blocks(Vec<Vec<Literal>>),
+    TooMany,
 }
 
 /// Whether a dependency needs clauses of its own, because it is more than a choice among packages.
@@ -204,6 +205,7 @@ impl Normalizer<'_> {
 
 fn or(a: Normal, b: Normal, dnf: bool) -> Normal {
     match (a, b) {
+        (Normal::TooMany, _) | (_, Normal::TooMany) => Normal::TooMany,
         (Normal::Always, _) | (_, Normal::Always) => Normal::Always,
         (Normal::Never, b) => b,
         (a, Normal::Never) => a,
@@ -213,6 +215,7 @@ fn or(a: Normal, b: Normal, dnf: bool) -> Normal {
 
 fn and(a: Normal, b: Normal, dnf: bool) -> Normal {
     match (a, b) {
+        (Normal::TooMany, _) | (_, Normal::TooMany) => Normal::TooMany,
         (Normal::Never, _) | (_, Normal::Never) => Normal::Never,
         (Normal::Always, b) => b,
         (a, Normal::Always) => a,
@@ -229,7 +232,7 @@ fn join_blocks(
     if !distribute {
         let literals = |blocks: &[Vec<Literal>]| blocks.iter().map(Vec::len).sum::<usize>();
         if literals(&a) + literals(&b) > MAX_LITERALS {
-            return Normal::Never;
+            return Normal::TooMany;
         }
         a.extend(b);
         return Normal::Blocks(a);
@@ -248,7 +251,7 @@ fn join_blocks(
             if !contradicts && !known.contains(&block) {
                 literals += block.len();
                 if literals > MAX_LITERALS {
-                    return Normal::Never;
+                    return Normal::TooMany;
                 }
                 known.insert(block.clone());
                 out.push(block);
@@ -266,6 +269,7 @@ fn invert(normal: Normal) -> Normal {
     match normal {
         Normal::Never => Normal::Always,
         Normal::Always => Normal::Never,
+        Normal::TooMany => Normal::TooMany,
         Normal::Blocks(mut blocks) => {
             for block in &mut blocks {
                 for literal in block.iter_mut() {

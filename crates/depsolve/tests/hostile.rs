@@ -113,3 +113,50 @@ fn many_relations_on_a_name_with_many_provides_are_refused_even_if_nothing_fits(
     }));
     assert!(refusal.contains("67108864 provides to be compared"), "{refusal}");
 }
+
+/// Nested alternatives multiply: each `and` within an `or` makes as many clauses as both have together, and more.
+#[test]
+fn a_rich_dependency_with_millions_of_alternatives_is_refused() {
+    let pairs = |name: char| {
+        let pairs: Vec<String> = (0..9).map(|i| format!("({name}{i} and {name}{i}x)")).collect();
+        format!("({})", pairs.join(" or "))
+    };
+    let absurd = format!("({} or {})", pairs('a'), pairs('b'));
+    let mut packages = Vec::new();
+    for name in ['a', 'b'] {
+        for i in 0..9 {
+            packages.push(package(&format!("{name}{i}"), 1));
+            packages.push(package(&format!("{name}{i}x"), 1));
+        }
+    }
+    let asked = dep(&absurd);
+    let universe = Universe::from_packages(packages.clone(), "x86_64", []).unwrap();
+    let resolution = Solver::new(&universe).resolve(&Request {
+        build_group: &[],
+        build_requires: std::slice::from_ref(&asked),
+        weak_deps: true,
+    });
+    assert_eq!(
+        resolution.problems[0].to_string(),
+        "Problem: a rich request has too many alternatives, with more than 100000 packages; it was not looked at"
+    );
+
+    for field in 0..3 {
+        let mut packages = packages.clone();
+        let mut absurd = package("absurd", 1);
+        match field {
+            0 => absurd.requires.push(asked.clone().into()),
+            1 => absurd.recommends.push(asked.clone()),
+            _ => absurd.suggests.push(asked.clone()),
+        }
+        packages.push(absurd);
+        let refusal = refusal(packages);
+        assert!(
+            refusal.contains(
+                "there are more than 100000 packages in the alternatives of one rich dependency \
+                 (counted up to (((a0 and a0x) or "
+            ),
+            "{refusal}"
+        );
+    }
+}

@@ -107,7 +107,8 @@ fn clauses_of(universe: &Universe, package: u32, dep: u32, is_conflict: bool) ->
         rich::clauses(&universe.offers, &rich)
     };
     match normal {
-        Normal::Always => Vec::new(),
+        // Too many are refused when they are loaded.
+        Normal::Always | Normal::TooMany => Vec::new(),
         Normal::Never => vec![vec![-own]],
         Normal::Blocks(blocks) => {
             let clauses = blocks.into_iter();

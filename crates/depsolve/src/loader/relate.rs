@@ -2,12 +2,15 @@
 //! solver walks along.
 
 use std::mem;
+use std::rc::Rc;
+
+use rpm::Dep;
 
 use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
 use crate::PackageId;
 use crate::arch::{NOARCH, Score, colour};
-use crate::arrays::{RowSet, Rows};
-use crate::offers::NONE;
+use crate::arrays::{FastMap, RowSet, Rows};
+use crate::offers::{NONE, Offers};
 use crate::rich::{self, Literal, Normal, package_of, positive};
 use crate::universe::{INFERIOR, NEVER, SINGLE};
 
@@ -23,6 +26,7 @@ impl Loader {
         let mut excluded: Vec<(u32, u32)> = Vec::new();
         let mut obsoleted: Vec<(u32, u32)> = Vec::new();
 
+        let mut normals = Normals::default();
         let (mut counted, mut literals) = (0, 0);
         for package in 0..count {
             let at = || self.universe.package(PackageId(package)).to_string();
@@ -30,12 +34,13 @@ impl Loader {
                 self.require(
                     package,
                     *dep,
+                    &mut normals,
                     &mut lists,
                     &mut required,
                     &mut general,
                     &mut excluded,
                     &mut never,
-                );
+                )?;
                 check_general(&general, &mut counted, &mut literals, at)?;
                 check_pairs(lists.rows.data.len(), LISTED, at)?;
             }
@@ -43,12 +48,13 @@ impl Loader {
                 self.conflict(
                     package,
                     *dep,
+                    &mut normals,
                     &mut lists,
                     &mut required,
                     &mut general,
                     &mut excluded,
                     &mut never,
-                );
+                )?;
                 check_general(&general, &mut counted, &mut literals, at)?;
                 check_pairs(lists.rows.data.len(), LISTED, at)?;
                 check_pairs(excluded.len(), EXCLUDED, at)?;
@@ -60,7 +66,7 @@ impl Loader {
         }
         self.exclude_same_name(&by_name, &mut excluded)?;
         self.bind_inferior(&by_name, &mut lists, &mut required);
-        self.store_reach(&by_name, &lists.rows)?;
+        self.store_reach(&by_name, &lists.rows, &mut normals)?;
         find_never(&mut never, &required, &lists.rows, count);
         for (package, never) in never.iter().enumerate() {
             if *never {
@@ -74,7 +80,7 @@ impl Loader {
         obsoleted.dedup();
         self.universe.obsoletes = Rows::from_pairs(count as usize, &obsoleted);
         self.store_successors(&lists.rows);
-        self.store_weak(&mut lists)?;
+        self.store_weak(&mut lists, &mut normals)?;
         self.universe.conflict_deps = mem::take(&mut self.conflicts);
         self.universe.obsolete_deps = mem::take(&mut self.obsoletes);
         self.universe.lists = lists.rows;
@@ -86,31 +92,32 @@ impl Loader {
         &self,
         package: u32,
         dep: u32,
+        normals: &mut Normals,
         lists: &mut RowSet,
         required: &mut Vec<(u32, u32)>,
         general: &mut Vec<Vec<Literal>>,
         excluded: &mut Vec<(u32, u32)>,
         never: &mut [bool],
-    ) {
+    ) -> Result<(), LoadError> {
         let list = match &self.deps[dep as usize] {
             Kind::Rich(rich) if rich::is_complex(rich) => {
-                match rich::clauses(&self.universe.offers, rich) {
-                    Normal::Always => {}
+                match &*normals.clauses(&self.universe.offers, dep, rich)? {
+                    Normal::Always | Normal::TooMany => {}
                     Normal::Never => never[package as usize] = true,
                     Normal::Blocks(blocks) => {
-                        for block in blocks {
+                        for block in blocks.iter().cloned() {
                             add_block(
                                 package, block, false, lists, required, general, excluded, never,
                             );
                         }
                     }
                 }
-                return;
+                return Ok(());
             }
             _ => self.universe.dep_lists[dep as usize],
         };
         if list == SYSTEM {
-            return;
+            return Ok(());
         }
         let providers = lists.rows.row(list);
         if providers.is_empty() {
@@ -118,6 +125,7 @@ impl Loader {
         } else if providers.binary_search(&package).is_err() {
             required.push((package, list));
         }
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -125,25 +133,26 @@ impl Loader {
         &self,
         package: u32,
         dep: u32,
+        normals: &mut Normals,
         lists: &mut RowSet,
         required: &mut Vec<(u32, u32)>,
         general: &mut Vec<Vec<Literal>>,
         excluded: &mut Vec<(u32, u32)>,
         never: &mut [bool],
-    ) {
+    ) -> Result<(), LoadError> {
         if let Kind::Rich(rich) = &self.deps[dep as usize]
             && rich::is_complex(rich)
         {
-            match rich::inverted_clauses(&self.universe.offers, rich) {
-                Normal::Always => {}
+            match &*normals.inverted(&self.universe.offers, dep, rich)? {
+                Normal::Always | Normal::TooMany => {}
                 Normal::Never => never[package as usize] = true,
                 Normal::Blocks(blocks) => {
-                    for block in blocks {
+                    for block in blocks.iter().cloned() {
                         add_block(package, block, true, lists, required, general, excluded, never);
                     }
                 }
             }
-            return;
+            return Ok(());
         }
         let list = self.universe.dep_lists[dep as usize];
         if list != SYSTEM {
@@ -152,6 +161,7 @@ impl Loader {
                 lists.rows.row(list).iter().filter(|p| **p != package).map(|p| (package, *p)),
             );
         }
+        Ok(())
     }
 
     /// Obsoletes look at names and versions of packages, not at what they provide.
@@ -236,7 +246,12 @@ impl Loader {
 
     /// Which packages each package can lead to, for requests that have to do with orphans. Repositories of one
     /// architecture have none, and multilib ones should have none.
-    fn store_reach(&mut self, by_name: &Rows, lists: &Rows) -> Result<(), LoadError> {
+    fn store_reach(
+        &mut self,
+        by_name: &Rows,
+        lists: &Rows,
+        normals: &mut Normals,
+    ) -> Result<(), LoadError> {
         if self.universe.orphans.is_empty() {
             return Ok(());
         }
@@ -262,7 +277,8 @@ impl Loader {
                 check_pairs(pairs.len(), REACHED, at)?;
                 match &self.deps[*dep as usize] {
                     Kind::Rich(rich) if rich::is_complex(rich) => {
-                        if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
+                        let normal = normals.clauses(&universe.offers, *dep, rich)?;
+                        if let Normal::Blocks(blocks) = &*normal {
                             for block in blocks {
                                 let literals = block.iter().filter(|l| **l > 0);
                                 if block.binary_search(&positive(package)).is_err() {
@@ -298,10 +314,11 @@ impl Loader {
             for dep in self.conflicts.row(package) {
                 if let Kind::Rich(rich) = &self.deps[*dep as usize]
                     && rich::is_complex(rich)
-                    && let Normal::Blocks(blocks) = rich::inverted_clauses(&universe.offers, rich)
+                    && let Normal::Blocks(blocks) =
+                        &*normals.inverted(&universe.offers, *dep, rich)?
                 {
-                    let literals = blocks.into_iter().flatten().filter(|l| *l > 0);
-                    pairs.extend(literals.map(|l| (package, package_of(l))));
+                    let literals = blocks.iter().flatten().filter(|l| **l > 0);
+                    pairs.extend(literals.map(|l| (package, package_of(*l))));
                 }
             }
             check_pairs(pairs.len(), REACHED, at)?;
@@ -428,6 +445,57 @@ impl Loader {
             row.dedup();
             universe.successors.push(row.iter().copied());
         }
+    }
+}
+
+/// The normal forms of rich dependencies: each is made once, however many packages have it.
+#[derive(Default)]
+pub(super) struct Normals {
+    /// By dependency, and whether it is of one or of its opposite.
+    known: FastMap<(u32, bool), Rc<Normal>>,
+    literals: usize,
+}
+
+impl Normals {
+    /// The clauses of a dependency.
+    pub(super) fn clauses(&mut self, offers: &Offers, dep: u32, rich: &Dep) -> Result<Rc<Normal>, LoadError> {
+        self.get((dep, false), rich, || rich::clauses(offers, rich))
+    }
+
+    /// The clauses of the opposite of a dependency, which a conflict asks for.
+    fn inverted(&mut self, offers: &Offers, dep: u32, rich: &Dep) -> Result<Rc<Normal>, LoadError> {
+        self.get((dep, true), rich, || rich::inverted_clauses(offers, rich))
+    }
+
+    fn get(
+        &mut self,
+        key: (u32, bool),
+        rich: &Dep,
+        make: impl FnOnce() -> Normal,
+    ) -> Result<Rc<Normal>, LoadError> {
+        if let Some(known) = self.known.get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let normal = make();
+        // It may be as long as a repository's author likes.
+        let text = || rich.to_string().chars().take(200).collect();
+        match &normal {
+            Normal::TooMany => {
+                return Err(LoadError::TooEntangled {
+                    what: "packages in the alternatives of one rich dependency",
+                    limit: rich::MAX_LITERALS,
+                    at: text(),
+                });
+            }
+            Normal::Blocks(blocks) => {
+                self.literals += blocks.iter().map(Vec::len).sum::<usize>();
+                check_pairs(self.literals, "packages in rich dependencies", text)?;
+            }
+            Normal::Never | Normal::Always => {}
+        }
+        let normal = Rc::new(normal);
+        self.known.insert(key, Rc::clone(&normal));
+        Ok(normal)
     }
 }
 

@@ -4,6 +4,7 @@ use std::mem;
 
 use rpm::Dep;
 
+use super::relate::Normals;
 use super::relate::LISTED;
 use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
 use crate::PackageId;
@@ -12,18 +13,22 @@ use crate::rich::{self, Literal, Normal, package_of};
 use crate::universe::{ENHANCES, RICH, SUPPLEMENTS, Universe};
 
 impl Loader {
-    pub(super) fn store_weak(&mut self, lists: &mut RowSet) -> Result<(), LoadError> {
+    pub(super) fn store_weak(
+        &mut self,
+        lists: &mut RowSet,
+        normals: &mut Normals,
+    ) -> Result<(), LoadError> {
         let count = self.universe.names.len();
         let mut rich_ids: FastMap<u32, u32> = FastMap::default();
         self.universe.rich_blocks = Rows::new();
         self.universe.blocks = Rows::new();
         let recommends = mem::take(&mut self.recommends);
         let suggests = mem::take(&mut self.suggests);
-        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists)?;
+        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists, normals)?;
         self.universe.recommends = recommends;
         self.universe.in_recommended = in_lists;
         self.universe.in_recommended_blocks = in_blocks;
-        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists)?;
+        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists, normals)?;
         self.universe.suggests = suggests;
         self.universe.in_suggested = in_lists;
         self.universe.in_suggested_blocks = in_blocks;
@@ -84,6 +89,7 @@ impl Loader {
         deps: &Rows,
         rich_ids: &mut FastMap<u32, u32>,
         lists: &RowSet,
+        normals: &mut Normals,
     ) -> Result<(Rows, Rows, Rows), LoadError> {
         let count = self.universe.names.len();
         let universe = &mut self.universe;
@@ -96,18 +102,23 @@ impl Loader {
                 if let Kind::Rich(rich) = &self.deps[*dep as usize]
                     && rich::is_complex(rich)
                 {
-                    let id = *rich_ids.entry(*dep).or_insert_with(|| {
-                        if let Normal::Blocks(blocks) = rich::clauses(&universe.offers, rich) {
-                            for block in blocks {
-                                universe.rich_blocks.data.push(universe.blocks.len() as u32);
-                                universe
-                                    .blocks
-                                    .push(block.into_iter().map(|literal| literal as u32));
+                    let id = match rich_ids.get(dep) {
+                        Some(id) => *id,
+                        None => {
+                            let normal = normals.clauses(&universe.offers, *dep, rich)?;
+                            if let Normal::Blocks(blocks) = &*normal {
+                                for block in blocks {
+                                    universe.rich_blocks.data.push(universe.blocks.len() as u32);
+                                    let literals = block.iter().map(|literal| *literal as u32);
+                                    universe.blocks.push(literals);
+                                }
                             }
+                            universe.rich_blocks.end_row();
+                            let id = universe.rich_blocks.len() as u32 - 1;
+                            rich_ids.insert(*dep, id);
+                            id
                         }
-                        universe.rich_blocks.end_row();
-                        universe.rich_blocks.len() as u32 - 1
-                    });
+                    };
                     named.data.push(RICH | id);
                     for block in universe.rich_blocks.row(id) {
                         for literal in universe.blocks.row(*block) {
