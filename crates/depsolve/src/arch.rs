@@ -7,26 +7,29 @@ pub(crate) type Score = u8;
 pub(crate) const NOARCH: Score = 1;
 
 /// What a machine of one architecture can run, best first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct ArchPolicy {
-    runs: Vec<String>,
+    runs: &'static [&'static str],
 }
 
+/// The machines whose policies are known, best architecture first, as libsolv has them for every distribution. (Where it
+/// is built for Fedora, x86_64 runs `athlon` as well, which no repository has had for many years.)
+const POLICIES: [&[&str]; 5] = [
+    &["x86_64", "i686", "i586", "i486", "i386"],
+    &["aarch64"],
+    &["ppc64le"],
+    &["s390x", "s390"],
+    &["i686", "i586", "i486", "i386"],
+];
+
+/// The architectures of machines that packages can be resolved for.
+pub const ARCHITECTURES: [&str; 5] = ["x86_64", "aarch64", "ppc64le", "s390x", "i686"];
+
 impl ArchPolicy {
-    pub(crate) fn new(arch: &str) -> Self {
-        let others: &[&str] = match arch {
-            "x86_64" | "amd64" | "ia32e" => &["athlon", "i686", "i586", "i486", "i386"],
-            "athlon" => &["i686", "i586", "i486", "i386"],
-            "i686" => &["i586", "i486", "i386"],
-            "i586" => &["i486", "i386"],
-            "i486" => &["i386"],
-            "s390x" => &["s390"],
-            "ppc64" => &["ppc"],
-            _ => &[],
-        };
-        let best = if arch == "amd64" || arch == "ia32e" { "x86_64" } else { arch };
-        let runs = std::iter::once(best).chain(others.iter().copied()).map(str::to_owned).collect();
-        ArchPolicy { runs }
+    /// Nothing for a machine whose policy is not known.
+    pub(crate) fn new(arch: &str) -> Option<Self> {
+        let runs = POLICIES.iter().find(|runs| runs.first() == Some(&arch))?;
+        Some(ArchPolicy { runs })
     }
 
     /// 0 for what the machine cannot run.
@@ -34,7 +37,7 @@ impl ArchPolicy {
         if arch == "noarch" {
             return NOARCH;
         }
-        match self.runs.iter().position(|runs| runs == arch) {
+        match self.runs.iter().position(|runs| *runs == arch) {
             Some(position) => NOARCH + 1 + position as Score,
             None => 0,
         }

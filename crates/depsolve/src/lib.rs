@@ -144,7 +144,12 @@
 //! In two cases libsolv is wrong and is not followed. It gives no rules to packages that a request, or a weak
 //! dependency, can lead to only through a condition (`(a if b else c)` can lead to b), and installs them
 //! with broken requirements. And it looks for a path within a rich request among provides only, but for a path
-//! that stands alone among files, too.
+//! that stands alone among files, too. `tests/excuses` says so for each difference, and proves it: a change of the
+//! repository that means nothing makes libsolv answer as we do.
+//!
+//! One thing that libsolv can do is left out on purpose: its flag `URPM_REORDER`, which prefers kernels' and locales'
+//! packages that go with installed ones. dnf's library sets it only when it is built for Mageia; it was off where
+//! the answers were recorded that we are held to, and is off in Fedora and RHEL.
 
 mod arch;
 mod arrays;
@@ -169,6 +174,7 @@ mod walk;
 mod watch;
 mod weak;
 
+pub use arch::ARCHITECTURES;
 pub use cache::CacheError;
 #[doc(hidden)]
 pub use cache::sealed_cache;

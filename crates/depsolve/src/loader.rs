@@ -10,7 +10,7 @@ use std::io::Read;
 use rpm::md::{self, is_primary_path};
 use rpm::{Constraint, Dep, Nevra, Op, Relation};
 
-use crate::arch::ArchPolicy;
+use crate::arch::{ARCHITECTURES, ArchPolicy};
 use crate::arrays::{FastMap, RowSet, Rows};
 use crate::offers::{EvrWords, NONE, Offers, pack_range, unpack_op};
 use crate::universe::Universe;
@@ -33,7 +33,9 @@ use crate::universe::Universe;
 /// ```
 #[derive(Debug)]
 pub struct Loader {
-    policy: ArchPolicy,
+    /// Nothing for an architecture that is not known, which [`Loader::finish`] tells.
+    policy: Option<ArchPolicy>,
+    machine: String,
     universe: Universe,
     evr_ids: FastMap<EvrWords, u32>,
     /// (name, package, range) of every provide.
@@ -101,6 +103,15 @@ pub enum LoadError {
         /// The package or relation at which the bound was passed.
         at: String,
     },
+    /// Nothing is known about that kind of machine.
+    #[error(
+        "packages cannot be resolved for the architecture {arch}; known are {}",
+        ARCHITECTURES.join(", ")
+    )]
+    UnknownArchitecture {
+        /// What was asked for.
+        arch: String,
+    },
 }
 
 impl LoadError {
@@ -108,7 +119,7 @@ impl LoadError {
     pub fn is_transient(&self) -> bool {
         match self {
             LoadError::Metadata(error) => error.is_transient(),
-            LoadError::TooEntangled { .. } => false,
+            LoadError::TooEntangled { .. } | LoadError::UnknownArchitecture { .. } => false,
         }
     }
 }
@@ -145,6 +156,7 @@ impl Loader {
         universe.versioned_provides = Rows::new();
         Loader {
             policy: ArchPolicy::new(arch),
+            machine: arch.to_owned(),
             universe,
             evr_ids: FastMap::default(),
             provides: Vec::new(),
@@ -228,7 +240,7 @@ impl Loader {
     /// cannot run are left out.
     pub fn add(&mut self, package: md::Package) {
         let nevra = &package.nevra;
-        let score = self.policy.score(&nevra.arch);
+        let score = self.policy.map_or(0, |policy| policy.score(&nevra.arch));
         if nevra.is_source() || score == 0 {
             return;
         }
@@ -470,6 +482,9 @@ impl Loader {
 
     /// Computes everything that solving needs. Fails when the packages have absurdly much to do with each other.
     pub fn finish(mut self) -> Result<Universe, LoadError> {
+        if self.policy.is_none() {
+            return Err(LoadError::UnknownArchitecture { arch: self.machine });
+        }
         self.find_owners();
         self.index_provides();
         self.rank();
