@@ -188,6 +188,18 @@ impl Solver<'_> {
         first.is_some_and(|member| self.decision[*member as usize] < 0)
     }
 
+    /// Whether a list watches a member whose exclusion is being followed up, while that of others still waits: libsolv
+    /// looks at the first member that it has not seen excluded yet, and when the requirer is installed at the next one, too.
+    fn is_watched(&self, members: &[u32], package: u32, is_active: bool) -> bool {
+        let waiting = &self.trail[self.head..];
+        let unseen = members.iter().filter(|member| {
+            **member == package
+                || self.decision[**member as usize] == 0
+                || waiting.contains(&-positive(**member))
+        });
+        unseen.take(1 + usize::from(is_active)).any(|member| *member == package)
+    }
+
     fn after_exclude(&mut self, package: u32, level: i32) -> Option<Clause> {
         let universe = self.universe;
         let failed = positive(package);
@@ -211,23 +223,15 @@ impl Solver<'_> {
             }
             let members = universe.clause_lists.row(*list);
             let excluded = self.excluded[*list as usize] as usize;
-            if self.counters[(universe.walk.active + list) as usize] == 0 {
-                if excluded == members.len() {
-                    // Whoever requires one of it cannot be installed any more.
-                    for requirer in universe.requirers.row(*list) {
-                        if self.decision[*requirer as usize] == 0 {
-                            let why = Clause::List { package: *requirer, list: *list };
-                            self.assign(-positive(*requirer), level, Some(why));
-                        }
-                    }
-                }
-                continue;
-            }
-            if excluded + 1 < members.len() {
+            let is_active = self.counters[(universe.walk.active + list) as usize] > 0;
+            let enough = members.len() - usize::from(is_active);
+            let waiting = self.trail.len() - self.head;
+            if excluded + waiting < enough {
                 continue;
             }
             let mut open = NONE;
             let mut satisfied = false;
+            let mut excluded_or_waiting = 0;
             for member in members {
                 let decided = self.decision[*member as usize];
                 if decided > 0 {
@@ -236,9 +240,24 @@ impl Solver<'_> {
                 }
                 if decided == 0 {
                     open = *member;
+                } else {
+                    excluded_or_waiting += 1;
                 }
             }
-            if satisfied {
+            if satisfied
+                || excluded_or_waiting < enough
+                || (excluded < enough && !self.is_watched(members, package, is_active))
+            {
+                continue;
+            }
+            if !is_active {
+                // Whoever requires one of it cannot be installed any more.
+                for requirer in universe.requirers.row(*list) {
+                    if self.decision[*requirer as usize] == 0 {
+                        let why = Clause::List { package: *requirer, list: *list };
+                        self.assign(-positive(*requirer), level, Some(why));
+                    }
+                }
                 continue;
             }
             let requirers = universe.requirers.row(*list);

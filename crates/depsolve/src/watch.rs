@@ -10,6 +10,8 @@
 //! watched it from the beginning, in the order of the clauses. Watches stay where they are when decisions are taken
 //! back.
 
+use std::cmp::Reverse;
+
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of};
 use crate::solver::{Clause, Solver};
@@ -40,6 +42,8 @@ pub(crate) struct Watches {
     moved: Vec<u32>,
     /// Where the watches of general clauses have moved while the build group was decided, in the order to link them.
     base: Vec<(u32, Literal)>,
+    /// Scratch: packages that fail from the beginning, and watches of them.
+    failing: Vec<(Reverse<u32>, u32)>,
 }
 
 /// The literal watched and the next watch of the same literal.
@@ -151,20 +155,41 @@ enum Looked {
 }
 
 impl Solver<'_> {
-    /// Forgets where clauses were watched and begins anew, with all jobs.
+    /// Forgets where clauses were watched and begins anew, with all jobs. A job watches its first two literals; those
+    /// that fail from the beginning give their watch to others, in the order in which libsolv says so: the last
+    /// package first.
     pub(crate) fn watch_jobs(&mut self) {
         self.watches.forget();
         self.watches.dynamic.resize(self.sources.len() * 2, AT_HOME);
+        let mut failing = std::mem::take(&mut self.watches.failing);
+        failing.clear();
         for i in (0..self.several.len()).rev() {
             let job = self.several[i];
-            let literals = self.dynamic.row(job);
-            let mut can_hold = literals.iter().map(|l| *l as Literal).filter(|l| !self.fails(*l));
-            // Otherwise it is decided at once.
-            if let (Some(a), Some(b)) = (can_hold.next(), can_hold.next()) {
-                self.watches.link(job * 2, a, Since::Beginning);
-                self.watches.link(job * 2 + 1, b, Since::Beginning);
+            let literals = self.dynamic.row(job).iter().map(|literal| *literal as Literal);
+            if literals.clone().filter(|literal| !self.fails(*literal)).nth(1).is_none() {
+                // It is decided at once.
+                continue;
+            }
+            for (which, literal) in (0..).zip(literals.take(2)) {
+                let watch = job * 2 + which;
+                if self.fails(literal) {
+                    self.watches.dynamic[watch as usize].literal = literal;
+                    failing.push((Reverse(package_of(literal)), watch));
+                } else {
+                    self.watches.link(watch, literal, Since::Beginning);
+                }
             }
         }
+        failing.sort_unstable();
+        for (_, watch) in &failing {
+            let other = self.other_watched(*watch);
+            let literals = self.dynamic.row(watch / 2).iter().map(|literal| *literal as Literal);
+            let mut free = literals.filter(|literal| *literal != other && !self.fails(*literal));
+            if let Some(literal) = free.next() {
+                self.watches.link(*watch, literal, Since::Later);
+            }
+        }
+        self.watches.failing = failing;
     }
 
     /// Watches a clause that was just learnt: its first literal, which has to hold now, and the one that failed last.

@@ -586,3 +586,381 @@ fn of_three_architectures_the_best_within_reach_counts() {
     let problem = solve(&format!("{repository} install old\n install lib"));
     assert!(problem.contains("lib-1-1.i386 has inferior architecture"), "{problem}");
 }
+
+#[test]
+fn source_packages_are_no_part_of_the_universe() {
+    let problem = solve("package tool-1-1.src\n install tool");
+    assert_eq!(problem, "No package found for: tool");
+}
+
+#[test]
+fn what_a_package_provides_itself_it_need_not_get_from_others() {
+    let installed = solve(
+        "package bash-5-1.x86_64
+           provides shell
+           requires shell
+         package ash-1-1.x86_64
+           provides shell
+         install bash",
+    );
+    assert_eq!(installed, "bash-0:5-1.x86_64");
+}
+
+#[test]
+fn an_unversioned_provide_conflicts_with_every_version() {
+    let problem = solve(
+        "package a-1-1.x86_64
+           conflicts mta > 7
+         package b-1-1.x86_64
+           provides mta
+         install a
+         install b",
+    );
+    assert!(
+        problem.contains("a-1-1.x86_64 conflicts with mta > 7 provided by b-1-1.x86_64"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_range_may_be_provided() {
+    let repository = "package compat-1-1.x86_64
+                        provides abi <= 3
+                      ";
+    assert_eq!(solve(&format!("{repository} install abi = 2")), "compat-0:1-1.x86_64");
+    assert_eq!(solve(&format!("{repository} install abi > 3")), "No package found for: abi > 3");
+}
+
+#[test]
+fn a_release_that_is_not_told_is_neither_less_nor_more() {
+    let repository = "package foo-1.0-7.x86_64\n ";
+    for met in ["foo = 1.0", "foo >= 1.0", "foo <= 1.0", "foo = 1.0-7", "foo < 1.0-8"] {
+        assert_eq!(solve(&format!("{repository} install {met}")), "foo-0:1.0-7.x86_64", "{met}");
+    }
+    for not in ["foo > 1.0", "foo < 1.0", "foo = 1.0-8"] {
+        assert_eq!(
+            solve(&format!("{repository} install {not}")),
+            format!("No package found for: {not}")
+        );
+    }
+}
+
+#[test]
+fn an_epoch_that_is_not_told_is_zero() {
+    let repository = "package foo-1:1.0-1.x86_64\n ";
+    assert_eq!(solve(&format!("{repository} install foo > 2")), "foo-1:1.0-1.x86_64");
+    assert_eq!(
+        solve(&format!("{repository} install foo = 1.0")),
+        "No package found for: foo = 1.0"
+    );
+    assert_eq!(solve(&format!("{repository} install foo = 1:1.0")), "foo-1:1.0-1.x86_64");
+}
+
+#[test]
+fn to_choose_the_best_version_the_release_counts_too() {
+    let installed = solve("package foo-1-2.x86_64\n package foo-1-10.x86_64\n install foo = 1");
+    assert_eq!(installed, "foo-0:1-10.x86_64");
+}
+
+#[test]
+fn obsoletes_keep_packages_apart_whatever_their_architecture() {
+    let problem = solve(
+        "package new-1-1.x86_64
+           obsoletes old < 2
+         package old-1-1.i686
+         install new
+         install old",
+    );
+    assert!(
+        problem.contains("new-1-1.x86_64 obsoletes old < 2 provided by old-1-1.i686"),
+        "{problem}"
+    );
+    let installed = solve(
+        "package new-1-1.x86_64
+           obsoletes old < 2
+         package old-2-1.x86_64
+         install new
+         install old",
+    );
+    assert_eq!(installed, "new-0:1-1.x86_64 old-0:2-1.x86_64");
+}
+
+#[test]
+fn of_each_package_there_is_one_version() {
+    let problem = solve(
+        "package lib-1-1.x86_64
+         package lib-2-1.x86_64
+         install lib = 1
+         install lib = 2",
+    );
+    assert!(problem.contains("cannot install both"), "{problem}");
+}
+
+#[test]
+fn a_noarch_package_excludes_those_of_both_architectures() {
+    let repository = "package data-1-1.noarch
+                        provides old
+                      package data-2-1.x86_64
+                        provides new
+                      package data-2-1.i686
+                        provides new32
+                      ";
+    assert_eq!(
+        solve(&format!("{repository} install new\n install new32")),
+        "data-0:2-1.i686 data-0:2-1.x86_64"
+    );
+    let problem = solve(&format!("{repository} install new\n install old"));
+    assert!(problem.contains("cannot install both"), "{problem}");
+}
+
+#[test]
+fn the_halves_of_a_multilib_package_are_of_one_version() {
+    let problem = solve(
+        "package lib-1-1.i686
+           provides lib32
+         package lib-1-1.x86_64
+         package lib-2-1.x86_64
+         install lib32
+         install lib = 2",
+    );
+    assert!(problem.contains("cannot install both"), "{problem}");
+}
+
+#[test]
+fn what_rpm_understands_has_a_version() {
+    let problem = solve("package foo-1-1.x86_64\n requires rpmlib(Foo)\n install foo");
+    assert!(problem.contains("nothing provides rpmlib(Foo)"), "{problem}");
+}
+
+#[test]
+fn or_takes_whichever_comes_first_by_name_and_and_takes_all() {
+    let repository = "package a-1-1.noarch
+                      package b-1-1.noarch
+                      ";
+    assert_eq!(solve(&format!("{repository} install (b or a)")), "a-0:1-1.noarch");
+    assert_eq!(solve(&format!("{repository} install (b and a)")), "a-0:1-1.noarch b-0:1-1.noarch");
+}
+
+#[test]
+fn without_wants_a_package_that_does_not_provide_something_else() {
+    let installed = solve(
+        "package exim-4-1.x86_64
+           provides mta
+           provides light
+         package postfix-3-1.x86_64
+           provides mta
+         install (mta without light)",
+    );
+    assert_eq!(installed, "postfix-0:3-1.x86_64");
+}
+
+#[test]
+fn unless_asks_only_where_something_is_absent() {
+    let repository = "package app-1-1.x86_64
+                        requires (editor unless ide)
+                      package editor-1-1.x86_64
+                      package ide-1-1.x86_64
+                      install app
+                      ";
+    assert_eq!(solve(repository), "app-0:1-1.x86_64 editor-0:1-1.x86_64");
+    // Not only is the editor not needed: the requirement fails as a whole.
+    let problem = solve(&format!("{repository} install ide"));
+    assert!(problem.starts_with("Problem: "), "{problem}");
+}
+
+#[test]
+fn unless_may_ask_for_something_else_instead() {
+    let repository = "package app-1-1.x86_64
+                        requires (editor unless ide else plugin)
+                      package editor-1-1.x86_64
+                      package ide-1-1.x86_64
+                      package plugin-1-1.x86_64
+                      install app
+                      ";
+    assert_eq!(solve(repository), "app-0:1-1.x86_64 editor-0:1-1.x86_64");
+    assert_eq!(
+        solve(&format!("{repository} install ide")),
+        "app-0:1-1.x86_64 ide-0:1-1.x86_64 plugin-0:1-1.x86_64"
+    );
+}
+
+#[test]
+fn a_rich_conflict_is_one_with_the_combination() {
+    let repository = "package app-1-1.x86_64
+                        conflicts (old and broken)
+                      package old-1-1.x86_64
+                      package broken-1-1.x86_64
+                      install app
+                      install old
+                      ";
+    assert_eq!(solve(repository), "app-0:1-1.x86_64 old-0:1-1.x86_64");
+    let problem = solve(&format!("{repository} install broken"));
+    assert!(problem.starts_with("Problem: "), "{problem}");
+}
+
+#[test]
+fn paths_are_looked_up_in_all_kinds_of_relations() {
+    let installed = solve(
+        "package app-1-1.x86_64
+           requires (/usr/bin/a or nothing)
+           recommends /usr/share/b
+           conflicts /opt/c
+         package a-1-1.x86_64
+           file /usr/bin/a
+         package b-1-1.x86_64
+           file /usr/share/b
+         package c-1-1.x86_64
+           file /opt/c
+           supplements /usr/bin/a
+         install app",
+    );
+    assert_eq!(installed, "a-0:1-1.x86_64 app-0:1-1.x86_64 b-0:1-1.x86_64");
+}
+
+#[test]
+fn what_scripts_need_counts_like_everything_else() {
+    let text = "package app-1-1.x86_64
+                  prerequires shadow
+                package shadow-1-1.x86_64
+                install app";
+    assert_eq!(solve(text), "app-0:1-1.x86_64 shadow-0:1-1.x86_64");
+    let case = Case::parse(text);
+    let universe = case.universe();
+    let resolution = depsolve::Solver::new(&universe).resolve(&case.request());
+    let distances: Vec<Option<u8>> = resolution.installs.iter().map(|i| i.distance).collect();
+    assert_eq!(distances, [Some(1), Some(2)]);
+}
+
+#[test]
+fn recommendations_are_followed_in_their_order() {
+    let repository = |first: &str, second: &str| {
+        format!(
+            "package app-1-1.x86_64
+               recommends {first}
+               recommends {second}
+             package emacs-1-1.x86_64
+               conflicts vim
+             package vim-1-1.x86_64
+             install app"
+        )
+    };
+    assert_eq!(solve(&repository("emacs", "vim")), "app-0:1-1.x86_64 emacs-0:1-1.x86_64");
+    assert_eq!(solve(&repository("vim", "emacs")), "app-0:1-1.x86_64 vim-0:1-1.x86_64");
+}
+
+/// What libsolv does here is not imitated: it does not see that the condition can lead to a, gives it no rules, and
+/// installs it without what it requires.
+#[test]
+fn what_a_condition_can_lead_to_needs_what_it_requires() {
+    let case = Case::parse(
+        "package a-1-1.x86_64
+           requires tool
+         package tool-1-1.x86_64
+         install (nothing if a else a)",
+    );
+    assert_eq!(Judge::new().ask(&case).resolved, case.solve().1.is_empty());
+    let case = Case::parse(
+        "package a-1-1.x86_64
+           requires tool
+         package c-1-1.x86_64
+         package tool-1-1.x86_64
+         install (c if a else nothing)",
+    );
+    assert_eq!(Judge::new().ask(&case).installs, ["a-0:1-1.x86_64", "c-0:1-1.x86_64"]);
+    assert_eq!(case.solve().0, ["a-0:1-1.x86_64", "c-0:1-1.x86_64", "tool-0:1-1.x86_64"]);
+}
+
+/// Nor this: within a rich request libsolv looks for a path among provides only.
+#[test]
+fn a_path_within_a_rich_request_is_a_path() {
+    let case = Case::parse(
+        "package a-1-1.x86_64
+           file /usr/bin/a
+         package b-1-1.x86_64
+         install (/usr/bin/a and b)",
+    );
+    assert!(!Judge::new().ask(&case).resolved);
+    assert_eq!(case.solve().0, ["a-0:1-1.x86_64", "b-0:1-1.x86_64"]);
+}
+
+/// Which of two contradictions is noticed when b-1 is tried depends on where jobs are watched by then: by the
+/// packages of the condition at first, and by b after these were installed.
+#[test]
+fn a_job_is_watched_by_what_it_can_still_be_met_with() {
+    let installed = solve(
+        "package l-1-1.noarch
+         package b-1:1-1.noarch
+         package b-2~rc1-1.noarch
+           suggests virtual0
+         package e-1-1.noarch
+           provides virtual0
+         package b-1-1.noarch
+           requires /etc/a
+         package i-1-1.noarch
+           provides virtual0
+           provides /usr/bin/b
+           requires b
+           recommends a
+         package c-1-1.noarch
+           requires i
+           recommends j
+           recommends i
+           file /etc/a
+         package f-1-1.noarch
+           provides /usr/bin/b
+           enhances (c if l)
+           file /usr/share/c
+         package a-1-1.noarch
+           file /usr/share/c
+         package j-1-1.noarch
+           provides virtual0
+           file /usr/share/c
+         install ((b < 1:1 if /etc/a else l) if /usr/bin/b)
+         install virtual0
+         install /usr/share/c
+         without weak",
+    );
+    assert_eq!(installed, "a-0:1-1.noarch b-0:2~rc1-1.noarch c-0:1-1.noarch i-0:1-1.noarch");
+}
+
+/// The newer m can never be installed, so requests that it would meet are watched by m-1 from early on.
+#[test]
+fn what_can_never_be_installed_is_not_watched() {
+    let installed = solve(
+        "package m-1:1-1.x86_64
+           requires q
+         package i-1-1.noarch
+           provides virtual1
+           requires (m if s)
+         package s-1-1.noarch
+           provides virtual1 < 1.1
+         package h-1-1.noarch
+         package u-1-1.noarch
+           provides k
+           provides n
+           provides virtual1
+         package n-1-1.noarch
+           requires k
+           requires virtual1 >= 2
+         package c1-1-1.noarch
+           obsoletes m
+         package m-1-1.x86_64
+           provides s
+         install (h or (s with virtual1))
+         install (m if virtual1 > 1.1)
+         install s
+         install (c1 or u)
+         install n
+         without weak",
+    );
+    assert_eq!(installed, "m-0:1-1.x86_64 s-0:1-1.noarch u-0:1-1.noarch");
+}
+
+#[test]
+fn an_architecture_that_is_not_known_is_an_error() {
+    let error = depsolve::Universe::from_packages([], "vax", []).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "packages cannot be resolved for the architecture vax; known are x86_64, aarch64, ppc64le, s390x, i686"
+    );
+}

@@ -458,7 +458,12 @@ pub(super) struct Normals {
 
 impl Normals {
     /// The clauses of a dependency.
-    pub(super) fn clauses(&mut self, offers: &Offers, dep: u32, rich: &Dep) -> Result<Rc<Normal>, LoadError> {
+    pub(super) fn clauses(
+        &mut self,
+        offers: &Offers,
+        dep: u32,
+        rich: &Dep,
+    ) -> Result<Rc<Normal>, LoadError> {
         self.get((dep, false), rich, || rich::clauses(offers, rich))
     }
 

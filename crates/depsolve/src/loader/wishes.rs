@@ -4,8 +4,8 @@ use std::mem;
 
 use rpm::Dep;
 
-use super::relate::Normals;
 use super::relate::LISTED;
+use super::relate::Normals;
 use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
 use crate::PackageId;
 use crate::arrays::{FastMap, RowSet, Rows};
@@ -24,11 +24,13 @@ impl Loader {
         self.universe.blocks = Rows::new();
         let recommends = mem::take(&mut self.recommends);
         let suggests = mem::take(&mut self.suggests);
-        let (recommends, in_lists, in_blocks) = self.forward(&recommends, &mut rich_ids, lists, normals)?;
+        let (recommends, in_lists, in_blocks) =
+            self.forward(&recommends, &mut rich_ids, lists, normals)?;
         self.universe.recommends = recommends;
         self.universe.in_recommended = in_lists;
         self.universe.in_recommended_blocks = in_blocks;
-        let (suggests, in_lists, in_blocks) = self.forward(&suggests, &mut rich_ids, lists, normals)?;
+        let (suggests, in_lists, in_blocks) =
+            self.forward(&suggests, &mut rich_ids, lists, normals)?;
         self.universe.suggests = suggests;
         self.universe.in_suggested = in_lists;
         self.universe.in_suggested_blocks = in_blocks;
