@@ -140,6 +140,28 @@ impl Offers {
         }
     }
 
+    /// About how much there is to look at to find the providers of a dependency: provides and owners of its names, long
+    /// versions counted several times.
+    pub(crate) fn comparisons(&self, dep: &Dep) -> usize {
+        let mut count = 0_usize;
+        dep.for_each_relation(&mut |relation| {
+            if let Some(name) = self.strings.find(&relation.name) {
+                let version = relation.constraint.as_ref().map_or(0, |c| c.version.len());
+                count = count.saturating_add(self.comparisons_with(name, version));
+            }
+        });
+        count
+    }
+
+    /// The same for a name and the length of a version.
+    pub(crate) fn comparisons_with(&self, name: u32, version: usize) -> usize {
+        let provides =
+            if (name as usize) < self.provides.len() { self.provides.row(name).len() } else { 0 };
+        let owners = self.paths.binary_search(&name);
+        let owners = owners.map_or(0, |place| self.owners.row(place as u32).len());
+        provides.saturating_mul(1 + version / 64).saturating_add(owners)
+    }
+
     pub(crate) fn relation(&self, relation: &Relation, into: &mut Vec<u32>) -> MetBy {
         let wanted = relation.constraint.as_ref().map(|constraint| constraint.as_ref());
         self.providers(&relation.name, wanted, into)

@@ -5,6 +5,7 @@
 //! `unless` into a conjunction of clauses, by the same steps as libsolv (so that the clauses come out in the
 //! same order, on which decisions depend).
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use rpm::{Dep, Rich};
@@ -26,6 +27,11 @@ pub(crate) fn package_of(literal: Literal) -> u32 {
 /// this is one that nobody can have meant; a repository that has one is refused.
 pub(crate) const MAX_LITERALS: usize = 100_000;
 
+/// How many operands and literals may be looked at to find the normal form of one dependency, which is as absurd beyond
+/// this. Clauses that contradict themselves, or are there already, are no literals of the result, and yet take time; and a
+/// condition with an alternative is looked at twice, the condition within it four times, and so on.
+const MAX_EFFORT: usize = 1 << 22;
+
 /// Clauses, or the knowledge that it is never or always met, or that there are too many. Each clause is sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Normal {
@@ -46,12 +52,28 @@ pub(crate) fn is_complex(dep: &Dep) -> bool {
 
 /// A conjunction of clauses that holds when the dependency is met.
 pub(crate) fn clauses(offers: &Offers, dep: &Dep) -> Normal {
-    Normalizer { offers }.dep(dep, false)
+    counted_clauses(offers, dep, &Cell::new(0))
+}
+
+/// The same; adds to `effort` how many operands, provides and literals were looked at.
+pub(crate) fn counted_clauses(offers: &Offers, dep: &Dep, effort: &Cell<usize>) -> Normal {
+    let normalizer = Normalizer { offers, effort: Cell::new(0) };
+    let normal = normalizer.dep(dep, false);
+    effort.set(effort.get().saturating_add(normalizer.effort.get()));
+    normal
 }
 
 /// A conjunction of clauses that holds when the dependency is *not* met (for conflicts).
 pub(crate) fn inverted_clauses(offers: &Offers, dep: &Dep) -> Normal {
-    invert(Normalizer { offers }.dep(dep, true))
+    counted_inverted_clauses(offers, dep, &Cell::new(0))
+}
+
+/// The same; adds to `effort` how many operands, provides and literals were looked at.
+pub(crate) fn counted_inverted_clauses(offers: &Offers, dep: &Dep, effort: &Cell<usize>) -> Normal {
+    let normalizer = Normalizer { offers, effort: Cell::new(0) };
+    let normal = invert(normalizer.dep(dep, true));
+    effort.set(effort.get().saturating_add(normalizer.effort.get()));
+    normal
 }
 
 /// The clause that one block of a package's rich requirement, or of the opposite of its rich conflict, comes to; `None` if
@@ -133,41 +155,58 @@ fn possible_step(code: &[u32], position: &mut usize, known: &impl Fn(u32) -> boo
 
 struct Normalizer<'a> {
     offers: &'a Offers,
+    /// How much was looked at so far.
+    effort: Cell<usize>,
 }
 
 /// `dnf` asks for the disjunctive form: blocks are alternatives whose literals must all hold.
 impl Normalizer<'_> {
+    /// Whether so much more may be looked at.
+    fn affords(&self, more: usize) -> bool {
+        let effort = self.effort.get().saturating_add(more);
+        self.effort.set(effort);
+        effort <= MAX_EFFORT
+    }
+
     fn dep(&self, dep: &Dep, dnf: bool) -> Normal {
+        if !self.affords(1) {
+            return Normal::TooMany;
+        }
         if is_complex(dep) {
             match dep {
                 Dep::Rich(Rich::If { then, condition, otherwise: None }) => {
-                    return or(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                    return self.or(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
                 }
                 Dep::Rich(Rich::Unless { then, condition, otherwise: None }) => {
-                    return and(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                    return self.and(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
                 }
                 // a if b else c: (a or not b) and (b or c)
                 Dep::Rich(Rich::If { then, condition, otherwise: Some(otherwise) }) => {
-                    let first = or(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
-                    return and(
+                    let first =
+                        self.or(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                    return self.and(
                         first,
-                        or(self.dep(condition, dnf), self.dep(otherwise, dnf), dnf),
+                        self.or(self.dep(condition, dnf), self.dep(otherwise, dnf), dnf),
                         dnf,
                     );
                 }
                 // a unless b else c: (a and not b) or (b and c)
                 Dep::Rich(Rich::Unless { then, condition, otherwise: Some(otherwise) }) => {
-                    let first = and(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
-                    return or(
+                    let first =
+                        self.and(self.dep(then, dnf), invert(self.dep(condition, !dnf)), dnf);
+                    return self.or(
                         first,
-                        and(self.dep(condition, dnf), self.dep(otherwise, dnf), dnf),
+                        self.and(self.dep(condition, dnf), self.dep(otherwise, dnf), dnf),
                         dnf,
                     );
                 }
-                Dep::Rich(Rich::And(all)) => return self.chain(all, dnf, and),
-                Dep::Rich(Rich::Or(all)) => return self.chain(all, dnf, or),
+                Dep::Rich(Rich::And(all)) => return self.chain(all, dnf, Self::and),
+                Dep::Rich(Rich::Or(all)) => return self.chain(all, dnf, Self::or),
                 _ => {}
             }
+        }
+        if !self.affords(self.offers.comparisons(dep)) {
+            return Normal::TooMany;
         }
         let (packages, met) = self.offers.potential(dep);
         if met == MetBy::System {
@@ -189,79 +228,83 @@ impl Normalizer<'_> {
         &self,
         all: &[Dep],
         dnf: bool,
-        join: impl Fn(Normal, Normal, bool) -> Normal,
+        join: impl Fn(&Self, Normal, Normal, bool) -> Normal,
     ) -> Normal {
         let mut rest: Option<Normal> = None;
         for dep in all.iter().rev() {
             let this = self.dep(dep, dnf);
             rest = Some(match rest {
                 None => this,
-                Some(rest) => join(this, rest, dnf),
+                Some(rest) => join(self, this, rest, dnf),
             });
         }
         rest.unwrap_or(Normal::Always)
     }
-}
 
-fn or(a: Normal, b: Normal, dnf: bool) -> Normal {
-    match (a, b) {
-        (Normal::TooMany, _) | (_, Normal::TooMany) => Normal::TooMany,
-        (Normal::Always, _) | (_, Normal::Always) => Normal::Always,
-        (Normal::Never, b) => b,
-        (a, Normal::Never) => a,
-        (Normal::Blocks(a), Normal::Blocks(b)) => join_blocks(a, b, dnf, !dnf),
+    fn or(&self, a: Normal, b: Normal, dnf: bool) -> Normal {
+        match (a, b) {
+            (Normal::TooMany, _) | (_, Normal::TooMany) => Normal::TooMany,
+            (Normal::Always, _) | (_, Normal::Always) => Normal::Always,
+            (Normal::Never, b) => b,
+            (a, Normal::Never) => a,
+            (Normal::Blocks(a), Normal::Blocks(b)) => self.join_blocks(a, b, dnf, !dnf),
+        }
     }
-}
 
-fn and(a: Normal, b: Normal, dnf: bool) -> Normal {
-    match (a, b) {
-        (Normal::TooMany, _) | (_, Normal::TooMany) => Normal::TooMany,
-        (Normal::Never, _) | (_, Normal::Never) => Normal::Never,
-        (Normal::Always, b) => b,
-        (a, Normal::Always) => a,
-        (Normal::Blocks(a), Normal::Blocks(b)) => join_blocks(a, b, dnf, dnf),
+    fn and(&self, a: Normal, b: Normal, dnf: bool) -> Normal {
+        match (a, b) {
+            (Normal::TooMany, _) | (_, Normal::TooMany) => Normal::TooMany,
+            (Normal::Never, _) | (_, Normal::Never) => Normal::Never,
+            (Normal::Always, b) => b,
+            (a, Normal::Always) => a,
+            (Normal::Blocks(a), Normal::Blocks(b)) => self.join_blocks(a, b, dnf, dnf),
+        }
     }
-}
 
-fn join_blocks(
-    mut a: Vec<Vec<Literal>>,
-    b: Vec<Vec<Literal>>,
-    dnf: bool,
-    distribute: bool,
-) -> Normal {
-    if !distribute {
+    fn join_blocks(
+        &self,
+        mut a: Vec<Vec<Literal>>,
+        b: Vec<Vec<Literal>>,
+        dnf: bool,
+        distribute: bool,
+    ) -> Normal {
         let literals = |blocks: &[Vec<Literal>]| blocks.iter().map(Vec::len).sum::<usize>();
-        if literals(&a) + literals(&b) > MAX_LITERALS {
+        if !distribute {
+            if literals(&a) + literals(&b) > MAX_LITERALS {
+                return Normal::TooMany;
+            }
+            a.extend(b);
+            return Normal::Blocks(a);
+        }
+        if !self.affords(literals(&a) * b.len() + literals(&b) * a.len()) {
             return Normal::TooMany;
         }
-        a.extend(b);
-        return Normal::Blocks(a);
-    }
-    let mut out = Vec::new();
-    let mut known = HashSet::new();
-    let mut literals = 0;
-    for x in &a {
-        for y in &b {
-            let mut block = x.clone();
-            block.extend_from_slice(y);
-            block.sort_unstable();
-            block.dedup();
-            let contradicts =
-                block.iter().take_while(|l| **l < 0).any(|l| block.binary_search(&-l).is_ok());
-            if !contradicts && !known.contains(&block) {
-                literals += block.len();
-                if literals > MAX_LITERALS {
-                    return Normal::TooMany;
+        let mut out = Vec::new();
+        let mut known = HashSet::new();
+        let mut total = 0;
+        for x in &a {
+            for y in &b {
+                let mut block = x.clone();
+                block.extend_from_slice(y);
+                block.sort_unstable();
+                block.dedup();
+                let contradicts =
+                    block.iter().take_while(|l| **l < 0).any(|l| block.binary_search(&-l).is_ok());
+                if !contradicts && !known.contains(&block) {
+                    total += block.len();
+                    if total > MAX_LITERALS {
+                        return Normal::TooMany;
+                    }
+                    known.insert(block.clone());
+                    out.push(block);
                 }
-                known.insert(block.clone());
-                out.push(block);
             }
         }
+        if out.is_empty() {
+            return if dnf { Normal::Never } else { Normal::Always };
+        }
+        Normal::Blocks(out)
     }
-    if out.is_empty() {
-        return if dnf { Normal::Never } else { Normal::Always };
-    }
-    Normal::Blocks(out)
 }
 
 /// De Morgan: turns either form of a dependency into the other form of its opposite.

@@ -160,3 +160,56 @@ fn a_rich_dependency_with_millions_of_alternatives_is_refused() {
         );
     }
 }
+
+/// `(a1 if (a2 if (a3 … else b) else b) else b)`: each condition counts twice, so the innermost 2⁶⁰ times.
+fn conditions(depth: usize) -> Dep {
+    let mut text = "base".to_owned();
+    for i in 0..depth {
+        text = format!("(a{i} if {text} else b{i})");
+    }
+    dep(&text)
+}
+
+#[test]
+fn conditions_within_conditions_do_not_double_the_work_for_ever() {
+    let packages = || vec![package("base", 1), package("a59", 1)];
+    let universe = Universe::from_packages(packages(), "x86_64", []).unwrap();
+    let asked = conditions(60);
+    let resolution = Solver::new(&universe).resolve(&Request {
+        build_group: &[],
+        build_requires: std::slice::from_ref(&asked),
+        weak_deps: true,
+    });
+    assert!(
+        resolution.problems[0].to_string().contains("too many alternatives"),
+        "{}",
+        resolution.problems[0]
+    );
+    for field in 0..3 {
+        let mut packages = packages();
+        let mut absurd = package("absurd", 1);
+        match field {
+            0 => absurd.requires.push(asked.clone().into()),
+            1 => absurd.conflicts.push(asked.clone()),
+            _ => absurd.recommends.push(asked.clone()),
+        }
+        packages.push(absurd);
+        let refusal = refusal(packages);
+        assert!(refusal.contains("in the alternatives of one rich dependency"), "{refusal}");
+    }
+    // What a package supplements is not made into clauses, and looks at each condition once.
+    let mut packages = packages();
+    packages.push(Package { supplements: vec![asked], ..package("late", 1) });
+    Universe::from_packages(packages, "x86_64", []).unwrap();
+}
+
+#[test]
+fn many_packages_obsoleting_many_versions_that_are_not_there_are_refused() {
+    let old = (0..4000).map(|version| package("old", version));
+    let new = (0..20_000).map(|i| Package {
+        obsoletes: vec![relation("old > 1:1")],
+        ..package(&format!("new{i}"), 1)
+    });
+    let refusal = refusal(old.chain(new));
+    assert!(refusal.contains("packages to be compared with what obsoletes"), "{refusal}");
+}

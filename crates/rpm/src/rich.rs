@@ -191,7 +191,7 @@ impl<'a> Parser<'a> {
 
     /// A word as libsolv cuts it: up to a space, a comma, or a closing parenthesis that it did not open itself
     /// (capabilities such as `libc.so.6()(64bit)` have parentheses of their own).
-    fn word(&mut self) -> &'a str {
+    fn word(&mut self) -> Result<&'a str, &'static str> {
         let mut open = 0usize;
         let end = self.rest.find(|c| match c {
             ' ' | ',' => true,
@@ -206,9 +206,12 @@ impl<'a> Parser<'a> {
             }
             _ => false,
         });
+        if open > 0 {
+            return Err("a parenthesis within a name is not closed");
+        }
         let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
-        word
+        Ok(word)
     }
 
     fn group(&mut self, depth: usize) -> Result<Dep, &'static str> {
@@ -283,7 +286,7 @@ impl<'a> Parser<'a> {
         if self.rest.starts_with('(') {
             return self.group(depth + 1);
         }
-        let name = self.word();
+        let name = self.word()?;
         if name.is_empty() {
             return Err("an operand is missing");
         }
@@ -296,7 +299,7 @@ impl<'a> Parser<'a> {
         let op: Op = op.parse().map_err(|_| "an operator is not one of <, <=, =, >= and >")?;
         self.rest = rest;
         self.skip_spaces();
-        let evr = self.word();
+        let evr = self.word()?;
         if evr.is_empty() {
             return Err("a version is missing");
         }

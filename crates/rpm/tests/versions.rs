@@ -216,6 +216,7 @@ fn malformed_rich_dependencies_are_refused() {
         ("(foo else bar)", "else without if or unless"),
         ("(foo or bar) baz", "something follows the closing parenthesis"),
         ("(foo >= or bar)", "malformed"),
+        ("(foo or bar(x )", "a parenthesis within a name is not closed"),
         ("(foo\tor bar)", "it has white space other than spaces"),
         ("(foo >< 1 or bar)", "an operator is not one of"),
     ] {

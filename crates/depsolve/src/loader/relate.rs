@@ -1,12 +1,15 @@
 //! From dependencies to clauses: which packages each package needs, excludes and wishes for, and every index that the
 //! solver walks along.
 
+use std::cell::Cell;
 use std::mem;
 use std::rc::Rc;
 
 use rpm::Dep;
 
-use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
+use super::{
+    Kind, LoadError, Loader, MAX_COMPARISONS, MAX_EFFORT, SYSTEM, check_pairs, too_entangled,
+};
 use crate::PackageId;
 use crate::arch::{NOARCH, Score, colour};
 use crate::arrays::{FastMap, RowSet, Rows};
@@ -27,7 +30,7 @@ impl Loader {
         let mut obsoleted: Vec<(u32, u32)> = Vec::new();
 
         let mut normals = Normals::default();
-        let (mut counted, mut literals) = (0, 0);
+        let (mut counted, mut literals, mut compared) = (0, 0, 0_usize);
         for package in 0..count {
             let at = || self.universe.package(PackageId(package)).to_string();
             for dep in self.universe.requires.row(package) {
@@ -60,7 +63,12 @@ impl Loader {
                 check_pairs(excluded.len(), EXCLUDED, at)?;
             }
             for dep in self.obsoletes.row(package) {
-                self.obsolete(package, *dep, &by_name, &mut excluded, &mut obsoleted);
+                let more = self.obsolete(package, *dep, &by_name, &mut excluded, &mut obsoleted);
+                compared = compared.saturating_add(more);
+                if compared > MAX_COMPARISONS {
+                    let what = "packages to be compared with what obsoletes their names";
+                    return Err(too_entangled(what, MAX_COMPARISONS, &at()));
+                }
                 check_pairs(excluded.len(), EXCLUDED, at)?;
             }
         }
@@ -164,7 +172,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Obsoletes look at names and versions of packages, not at what they provide.
+    /// Obsoletes look at names and versions of packages, not at what they provide. Tells how many were looked at.
     fn obsolete(
         &self,
         package: u32,
@@ -172,8 +180,8 @@ impl Loader {
         by_name: &Rows,
         excluded: &mut Vec<(u32, u32)>,
         obsoleted: &mut Vec<(u32, u32)>,
-    ) {
-        let Kind::Simple { name, range } = self.deps[dep as usize] else { return };
+    ) -> usize {
+        let Kind::Simple { name, range } = self.deps[dep as usize] else { return 0 };
         let universe = &self.universe;
         let wanted = universe.offers.constraint(range);
         for other in by_name.row(name) {
@@ -186,6 +194,7 @@ impl Loader {
                 }
             }
         }
+        by_name.row(name).len()
     }
 
     fn exclude_same_name(
@@ -454,6 +463,8 @@ pub(super) struct Normals {
     /// By dependency, and whether it is of one or of its opposite.
     known: FastMap<(u32, bool), Rc<Normal>>,
     literals: usize,
+    /// What they have cost together.
+    effort: Cell<usize>,
 }
 
 impl Normals {
@@ -464,26 +475,30 @@ impl Normals {
         dep: u32,
         rich: &Dep,
     ) -> Result<Rc<Normal>, LoadError> {
-        self.get((dep, false), rich, || rich::clauses(offers, rich))
+        self.get((dep, false), rich, |effort| rich::counted_clauses(offers, rich, effort))
     }
 
     /// The clauses of the opposite of a dependency, which a conflict asks for.
     fn inverted(&mut self, offers: &Offers, dep: u32, rich: &Dep) -> Result<Rc<Normal>, LoadError> {
-        self.get((dep, true), rich, || rich::inverted_clauses(offers, rich))
+        self.get((dep, true), rich, |effort| rich::counted_inverted_clauses(offers, rich, effort))
     }
 
     fn get(
         &mut self,
         key: (u32, bool),
         rich: &Dep,
-        make: impl FnOnce() -> Normal,
+        make: impl FnOnce(&Cell<usize>) -> Normal,
     ) -> Result<Rc<Normal>, LoadError> {
         if let Some(known) = self.known.get(&key) {
             return Ok(Rc::clone(known));
         }
-        let normal = make();
+        let normal = make(&self.effort);
         // It may be as long as a repository's author likes.
         let text = || rich.to_string().chars().take(200).collect();
+        if self.effort.get() > MAX_EFFORT {
+            let what = "alternatives to be looked at in rich dependencies";
+            return Err(too_entangled(what, MAX_EFFORT, &rich.to_string()));
+        }
         match &normal {
             Normal::TooMany => {
                 return Err(LoadError::TooEntangled {
