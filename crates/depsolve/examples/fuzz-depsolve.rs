@@ -163,6 +163,9 @@ impl Run<'_> {
 /// Whether libsolv resolves a case, and how the answers compare. An answer of ours that breaks what a package says is
 /// a difference, whatever libsolv says.
 fn look(judge: &mut Judge, case: &Case) -> (bool, Verdict) {
+    if excuses::is_refused(case) {
+        return (false, Verdict::Excused(excuses::REFUSED));
+    }
     let ours = ours(case);
     let (theirs, verdict) = excuses::judge(judge, case, &ours);
     if inconsistent(case, &ours.installs).is_empty() {

@@ -18,7 +18,7 @@
 
 use std::fmt;
 
-use depsolve::{Request, Resolution, Solver, Universe};
+use depsolve::{LoadError, Request, Resolution, Solver, Universe};
 use rpm::md::{Package, Requirement};
 use rpm::{Dep, Nevra};
 
@@ -89,13 +89,17 @@ impl Case {
     }
 
     pub(crate) fn universe(&self) -> Universe {
+        self.load().unwrap()
+    }
+
+    pub(crate) fn load(&self) -> Result<Universe, LoadError> {
         let mut paths = Vec::new();
         for dep in &self.requires {
             dep.for_each_relation(&mut |relation| paths.push(relation.name.clone()));
         }
         paths.extend(self.group.iter().cloned());
         paths.retain(|path| path.starts_with('/'));
-        Universe::from_packages(self.packages.clone(), &self.arch, paths).unwrap()
+        Universe::from_packages(self.packages.clone(), &self.arch, paths)
     }
 
     pub(crate) fn request(&self) -> Request<'_> {
