@@ -270,6 +270,7 @@ impl Loader {
         let nevra = &package.nevra;
         let score = self.policy.map_or(0, |policy| policy.score(&nevra.arch));
         if nevra.is_source() || score == 0 {
+            self.relate_paths(&package);
             return;
         }
         let universe = &mut self.universe;
@@ -345,6 +346,27 @@ impl Loader {
             self.files.push((id, self.file_text.len() as u32));
         }
         self.checksums.push(package.checksum.value);
+    }
+
+    /// A path that a package asks for is looked up among files wherever it occurs, in libsolv also when the package is
+    /// one that the machine cannot run.
+    fn relate_paths(&mut self, package: &md::Package) {
+        let strings = &mut self.universe.offers.strings;
+        let related = &mut self.related;
+        let mut add = |relation: &Relation| {
+            if relation.name.starts_with('/') {
+                related.push(strings.intern(&relation.name));
+            }
+        };
+        for requirement in &package.requires {
+            requirement.dep.for_each_relation(&mut add);
+        }
+        let lists = [&package.conflicts, &package.recommends, &package.suggests];
+        let backward = [&package.supplements, &package.enhances];
+        for dep in lists.into_iter().chain(backward).flatten() {
+            dep.for_each_relation(&mut add);
+        }
+        package.obsoletes.iter().for_each(add);
     }
 
     fn evr_id(&mut self, words: EvrWords) -> u32 {

@@ -964,3 +964,18 @@ fn an_architecture_that_is_not_known_is_an_error() {
         "packages cannot be resolved for the architecture vax; known are x86_64, aarch64, ppc64le, s390x, i686"
     );
 }
+
+#[test]
+fn a_path_that_a_package_of_a_foreign_architecture_asks_for_is_looked_up_among_files_too() {
+    let installed = solve(
+        "arch ppc64le
+         package c-1-1.ppc64
+           requires /opt/d
+         package k-1-1.noarch
+           file /opt/d
+         package l-1-1.noarch
+           provides /opt/d
+         install /opt/d",
+    );
+    assert_eq!(installed, "k-0:1-1.noarch");
+}
