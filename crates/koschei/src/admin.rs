@@ -89,7 +89,7 @@ impl Session {
 
 /// Runs a command.
 pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
-    logging::start(&LogOptions { debug: admin.debug, debug_sql: admin.debug_sql });
+    logging::start_for_a_person(&LogOptions { debug: admin.debug, debug_sql: admin.debug_sql });
     let configuration = crate::configuration::read(Reader::Admin)?;
     let command = match admin.command {
         Command::Config(command) => return configuration::run(&command, &configuration),
