@@ -199,7 +199,7 @@ mod tests {
             "{label}"
         );
         let state = State { label, total: 123_456_789, bytes: true, ..State::default() };
-        let line = state.line(61_728_394);
+        let line = state.line(61_728_395);
         assert!(line.contains("[############............] 61.7 MB of 123.4 MB"), "{line}");
         assert!(line.chars().count() < 80, "{line}");
         let state = State { label: "Resolving".into(), total: 34_233, ..State::default() };
