@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BAR: usize = 24;
 
 /// How much of what is done is shown: everything together stays within 80 columns.
-const LABEL: usize = 34;
+const LABEL: usize = 28;
 
 /// Shows how far the work is, until it is dropped.
 #[derive(Debug)]
