@@ -15,11 +15,25 @@ use crate::{
     wake::{Sleeper, wake},
 };
 
-/// Who does it, for the audit log.
+/// Who does it and from where, for the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Name of the user; one who is not known yet becomes known.
     pub name: String,
+    /// Where they do it.
+    pub environment: Environment,
+}
+
+impl Actor {
+    /// Somebody with `koschei-admin`.
+    pub fn administrator(name: impl Into<String>) -> Self {
+        Self { name: name.into(), environment: Environment::Admin }
+    }
+
+    /// Somebody with a browser.
+    pub fn visitor(name: impl Into<String>) -> Self {
+        Self { name: name.into(), environment: Environment::Frontend }
+    }
 }
 
 /// Why nothing was changed.
@@ -242,13 +256,13 @@ fn missing<'a>(wanted: &[String], found: impl Iterator<Item = &'a str>) -> Vec<S
     missing
 }
 
-/// Writes to the audit log what an administrator did.
+/// Writes to the audit log what somebody did.
 async fn log(conn: &mut PgConnection, actor: &Actor, message: &str) -> Result<()> {
     let user = entities::ensure_user(conn, &actor.name).await?;
-    Ok(entities::log(conn, Some(user.id), Environment::Admin, message, None).await?)
+    Ok(entities::log(conn, Some(user.id), actor.environment, message, None).await?)
 }
 
-/// Writes to the audit log what an administrator did to each of these packages.
+/// Writes to the audit log what somebody did to each of these packages.
 async fn log_packages<'a>(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -258,5 +272,5 @@ async fn log_packages<'a>(
     let user = entities::ensure_user(conn, &actor.name).await?;
     let entries: Vec<(String, i32)> =
         packages.into_iter().map(|package| (message(&package.name), package.base_id)).collect();
-    Ok(entities::log_all(conn, Some(user.id), Environment::Admin, &entries).await?)
+    Ok(entities::log_all(conn, Some(user.id), actor.environment, &entries).await?)
 }

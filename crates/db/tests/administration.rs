@@ -12,7 +12,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 fn me() -> Actor {
-    Actor { name: "me".into() }
+    Actor::administrator("me")
 }
 
 async fn world() -> (Database, PgConnection) {

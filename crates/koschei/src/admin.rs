@@ -113,7 +113,7 @@ pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
         let mut session = Session {
             config: configuration.config,
             connection,
-            actor: Actor { name: operator() },
+            actor: Actor::administrator(operator()),
             collection: admin.collection,
         };
         let done = execute(command, &mut session).await?;

@@ -217,5 +217,5 @@ pub(super) async fn track_everything(pool: &Pool) -> Result<(), Failure> {
 }
 
 fn actor() -> Actor {
-    Actor { name: "demo".to_owned() }
+    Actor::administrator("demo")
 }
