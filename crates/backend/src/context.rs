@@ -83,6 +83,11 @@ impl Context {
         self
     }
 
+    /// The same for work of another kind beside the step: that it moves does not say that the step does.
+    pub(crate) fn with_own_progress(&self) -> Self {
+        Self { progress: self.progress.anew(), ..self.clone() }
+    }
+
     /// The Koji that a collection's own tags, repos and real builds are in.
     ///
     /// # Errors

@@ -258,7 +258,7 @@ async fn rest(due: Instant, alarm: &mut Option<Alarm>, ctx: &Context, watchdog: 
 }
 
 /// Tells systemd regularly that all is well, while it is; never ends.
-async fn feed_watchdog(enabled: bool, well: impl Fn() -> bool) {
+pub(crate) async fn feed_watchdog(enabled: bool, well: impl Fn() -> bool) {
     let Some(interval) = sd_notify::watchdog_enabled().filter(|_| enabled) else {
         return std::future::pending().await;
     };
@@ -271,7 +271,7 @@ async fn feed_watchdog(enabled: bool, well: impl Fn() -> bool) {
 }
 
 /// The pause after so many failed steps in a row: doubling from one second, with a quarter left to chance.
-fn pause(failures: u32) -> Duration {
+pub(crate) fn pause(failures: u32) -> Duration {
     let seconds = 2u64.saturating_pow(failures.saturating_sub(1)).min(LONGEST_PAUSE.as_secs());
     // The keys of a fresh hasher are the standard library's way to a random number.
     let chance = RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64;
@@ -280,7 +280,7 @@ fn pause(failures: u32) -> Duration {
 
 /// What is wrong at the moment, so that each trouble is told once when it begins and once when it is over.
 #[derive(Debug, Default)]
-struct Troubles {
+pub(crate) struct Troubles {
     /// How many steps in a row failed, as a whole.
     failures: u32,
     /// How many steps in a row met trouble that may pass, with a part of their work.
@@ -296,7 +296,7 @@ impl Troubles {
     }
 
     /// Notes how a step went; the pause before the next one if it failed.
-    fn note(&mut self, result: Result<Outcome>) -> Option<Duration> {
+    pub(crate) fn note(&mut self, result: Result<Outcome>) -> Option<Duration> {
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -340,7 +340,7 @@ impl Troubles {
 }
 
 /// Whether the process uses more memory than the settings allow.
-fn over_limit(settings: &config::Service) -> bool {
+pub(crate) fn over_limit(settings: &config::Service) -> bool {
     if settings.memory_limit.is_none() && settings.virtual_memory_limit.is_none() {
         return false;
     }

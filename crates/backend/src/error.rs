@@ -14,6 +14,9 @@ pub enum Error {
     /// Koji.
     #[error(transparent)]
     Koji(#[from] koji::Error),
+    /// The message bus.
+    #[error(transparent)]
+    Bus(#[from] fedora_messaging::Error),
     /// The repository of a build tag.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -57,6 +60,7 @@ impl Error {
         match self {
             Self::Database(error) => error.is_transient(),
             Self::Koji(error) => error.is_transient(),
+            Self::Bus(error) => error.is_transient(),
             Self::Repository(error) => error.is_transient(),
             Self::Away(_) | Self::Stuck(_) | Self::Thread(_) => true,
             Self::Refused(_)

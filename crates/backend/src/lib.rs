@@ -9,6 +9,7 @@
 //!
 //! * [`adoption`] finds builds of ours that Koji has and the database lost;
 //! * [`finishing`] brings the end of a scratch build into the database, [`real_builds`] builds made by packagers;
+//! * [`watcher`] hears of all that on the message bus and looks at once, [`publisher`] tells others of changed states;
 //! * [`choice`] says for which architectures a package is built, [`submission`] sends one build to Koji;
 //! * [`repositories`] fetches repos and keeps them, [`resolving`] makes install sets from them.
 
@@ -22,6 +23,7 @@ pub mod finishing;
 mod mirroring;
 pub mod polling;
 mod progress;
+pub mod publisher;
 pub mod real_builds;
 pub mod repo_resolver;
 pub mod repositories;
@@ -30,6 +32,7 @@ pub mod scheduler;
 mod secondary;
 mod stop;
 pub mod submission;
+pub mod watcher;
 
 pub use context::Context;
 pub use driver::{Outcome, Service};

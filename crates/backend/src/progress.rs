@@ -55,6 +55,11 @@ impl Progress {
         Self::new(limit, self.0.anything)
     }
 
+    /// New progress with the same limits.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.0.database, self.0.anything)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -46,6 +46,9 @@ pub async fn follow_tag(
     let mut conn = acquire(ctx).await?;
     let last = builds::last_builds(&mut conn, collection.id, names.as_deref()).await?;
     drop(conn);
+    if last.is_empty() && package.is_some() {
+        return Ok(0);
+    }
     let koji = ctx.koji_of(collection.secondary_mode).await?;
     let what = ListTagged { latest: true, inherit: true, package, ..ListTagged::default() };
     let latest = koji.call(calls::list_tagged(&collection.dest_tag, what)).await?;

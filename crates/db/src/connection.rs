@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 
 use crate::error::{Error, Result};
+use crate::outbox;
 
 /// A pool of connections; cheap to clone.
 pub type Pool = PgPool;
@@ -27,6 +28,8 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// How long to wait for a connection before giving up with a transient error.
     pub acquire_timeout: Duration,
+    /// Whether changes of state made on these connections are told on the message bus.
+    pub publishing: bool,
 }
 
 /// Where a database is.
@@ -74,6 +77,7 @@ impl DatabaseConfig {
             application_name: application_name.into(),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(30),
+            publishing: false,
         }
     }
 
@@ -94,6 +98,13 @@ impl DatabaseConfig {
             },
         };
         Self::new(address, application_name)
+    }
+
+    /// The same database, with changes of state told on the message bus or not.
+    #[must_use]
+    pub fn publishing(mut self, publishing: bool) -> Self {
+        self.publishing = publishing;
+        self
     }
 
     /// The same database under the name of another service.
@@ -121,7 +132,8 @@ impl DatabaseConfig {
                 options
             }
         };
-        Ok(options.application_name(&self.application_name))
+        let options = options.application_name(&self.application_name);
+        Ok(if self.publishing { options.options([(outbox::SETTING, "on")]) } else { options })
     }
 }
 

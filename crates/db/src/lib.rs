@@ -26,6 +26,7 @@ pub mod entities;
 pub mod freshness;
 pub mod locks;
 pub mod news;
+pub mod outbox;
 pub mod packages;
 pub mod pages;
 pub mod repo_mapping;

@@ -6,7 +6,8 @@
 //! is taken is not waited for; its holder is at work, and there will be a next turn.
 //!
 //! Keys are two integers, as in the original software: (1, collection id), (2, repo id). (3, 0) is the scheduler's, and
-//! (4, 0) is held by every running service, shared, so that nobody changes the schema under them.
+//! (4, 0) is held by every running service, shared, so that nobody changes the schema under them; (5, 0) is the
+//! publisher's.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,6 +33,10 @@ pub struct BuildResolverLock(Held);
 /// A round of the scheduler: whoever submits builds to Koji holds it.
 #[derive(Debug)]
 pub struct SchedulerLock(Held);
+
+/// The sending of messages, one after the other: whoever takes them out of the outbox holds it.
+#[derive(Debug)]
+pub struct PublisherLock(Held);
 
 /// A service is running: held, shared, for as long as it does.
 #[derive(Debug)]
@@ -64,6 +69,16 @@ impl SchedulerLock {
     /// When the database cannot be reached.
     pub async fn try_acquire(pool: &Pool) -> Result<Option<Self>> {
         Ok(Held::try_acquire(pool, SCHEDULER, Mode::Exclusive).await?.map(Self))
+    }
+}
+
+impl PublisherLock {
+    /// Takes the publisher's lock, or gives `None` when another process has it.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn try_acquire(pool: &Pool) -> Result<Option<Self>> {
+        Ok(Held::try_acquire(pool, PUBLISHER, Mode::Exclusive).await?.map(Self))
     }
 }
 
@@ -105,10 +120,11 @@ macro_rules! lock_methods {
     )*};
 }
 
-lock_methods!(RepoResolverLock, BuildResolverLock, SchedulerLock, ServiceLock);
+lock_methods!(RepoResolverLock, BuildResolverLock, SchedulerLock, PublisherLock, ServiceLock);
 
 const SCHEDULER: Key = Key(3, 0);
 const SERVICES: Key = Key(4, 0);
+const PUBLISHER: Key = Key(5, 0);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key(i32, i32);
@@ -119,6 +135,7 @@ impl fmt::Display for Key {
             Self(1, collection) => write!(f, "of repo-resolver for collection {collection}"),
             Self(2, repo) => write!(f, "of build-resolver for repo {repo}"),
             SCHEDULER => f.write_str("of the scheduler"),
+            PUBLISHER => f.write_str("of the publisher"),
             _ => f.write_str("of a running service"),
         }
     }

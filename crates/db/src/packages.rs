@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
 
 use crate::error::{Error, Result};
+use crate::outbox;
 use crate::wake::{Sleeper, wake};
 
 /// A package whose row is locked by the running transaction.
@@ -143,8 +144,8 @@ impl LockedPackages {
 }
 
 /// The single place through which every change of a package's message word passes, inside the transaction that makes
-/// it. The outbox of the message bus is filled from here.
-async fn publish(_conn: &mut PgConnection, changes: &[StateChange]) -> Result<()> {
+/// it, and from there to the outbox.
+async fn publish(conn: &mut PgConnection, changes: &[StateChange]) -> Result<()> {
     for change in changes {
         tracing::info!(
             package = %change.name,
@@ -154,7 +155,7 @@ async fn publish(_conn: &mut PgConnection, changes: &[StateChange]) -> Result<()
             change.new
         );
     }
-    Ok(())
+    outbox::put_package_changes(conn, changes).await
 }
 
 /// What changed in a collection's package list.

@@ -30,16 +30,19 @@ pub enum Sleeper {
     BuildResolver,
     /// A priority rose or a slot became free.
     Scheduler,
+    /// There are messages to send.
+    Publisher,
 }
 
 impl Sleeper {
-    /// The name of the service, as in the configuration.
+    /// The name of the service, as in the configuration. Publishing is a part of every service.
     pub fn name(self) -> &'static str {
         match self {
             Self::Polling => "polling",
             Self::RepoResolver => "repo_resolver",
             Self::BuildResolver => "build_resolver",
             Self::Scheduler => "scheduler",
+            Self::Publisher => "publisher",
         }
     }
 }

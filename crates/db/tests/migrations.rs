@@ -252,3 +252,31 @@ async fn patience_with_koji_begins_with_nothing_held_against_anybody() {
         names(&mut connection, "SELECT looked::text FROM collection_freshness").await.is_empty()
     );
 }
+
+#[tokio::test]
+async fn the_outbox_comes_empty_to_a_database_in_use_and_keeps_the_order_of_what_is_written() {
+    let (_database, mut connection) = baseline().await;
+    schema::upgrade(&mut connection, None).await.unwrap();
+    // As the version before left it.
+    execute(
+        &mut connection,
+        "DROP TABLE outbox;
+         DELETE FROM koschei_migration WHERE number = 11;
+         INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
+         VALUES ('f40', 'Fedora 40', 't', 'd', 'b');",
+    )
+    .await;
+    schema::upgrade(&mut connection, None).await.unwrap();
+    assert_eq!(schema::status(&mut connection).await.unwrap(), schema::Status::Current);
+    assert_eq!(names(&mut connection, "SELECT name FROM collection").await, ["f40"]);
+    assert_eq!(names(&mut connection, "SELECT topic FROM outbox").await, [""; 0]);
+    execute(
+        &mut connection,
+        "INSERT INTO outbox (topic, body) VALUES ('a', '{}'), ('b', '{}'), ('c', '{}')",
+    )
+    .await;
+    let order = names(&mut connection, "SELECT topic FROM outbox ORDER BY id").await;
+    assert_eq!(order, ["a", "b", "c"]);
+    let different = names(&mut connection, "SELECT DISTINCT message_id::text FROM outbox").await;
+    assert_eq!(different.len(), 3);
+}

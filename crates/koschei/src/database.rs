@@ -1,6 +1,6 @@
 //! From the configuration to the database.
 
-use koschei_core::config::{Config, Secret};
+use koschei_core::config::{Config, Plugin, Secret};
 use koschei_db::{Address, DatabaseConfig};
 
 /// The configured database, with connections named after who opens them.
@@ -18,5 +18,10 @@ pub(crate) fn configured(config: &Config, application_name: &str) -> DatabaseCon
             }
         }
     };
-    DatabaseConfig::new(address, application_name)
+    DatabaseConfig::new(address, application_name).publishing(publishes(config))
+}
+
+/// Whether changes of state are told on the message bus.
+pub(crate) fn publishes(config: &Config) -> bool {
+    config.has_plugin(Plugin::Fedmsg) && config.fedmsg_publisher.enabled
 }

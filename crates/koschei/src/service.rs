@@ -6,9 +6,9 @@
 pub(crate) mod kojisim;
 mod web;
 
-use std::{fmt, process::ExitCode, time::Duration};
+use std::{fmt, pin::pin, process::ExitCode, time::Duration};
 
-use koschei_backend::{Context, Service, Stop, driver};
+use koschei_backend::{Context, Service, Stop, driver, publisher, watcher};
 use koschei_core::config::{Config, Plugin};
 use koschei_db::{Pool, locks::ServiceLock, schema};
 use nix::{
@@ -70,9 +70,9 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
         Name::RepoResolver => Some(Service::RepoResolver),
         Name::BuildResolver => Some(Service::BuildResolver),
         Name::Scheduler => Some(Service::Scheduler),
-        Name::Web => None,
-        Name::Watcher => return Err(no_watcher(&config)),
+        Name::Web | Name::Watcher => None,
     };
+    let bus = bus(&config, name)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -84,10 +84,11 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
             return Ok(ExitCode::SUCCESS);
         };
         let work = async {
-            match service {
-                Some(service) => work(service, options.once, config, pool.clone(), stop).await,
-                None => web::serve(&config, pool.clone(), stop).await,
+            if name == Name::Web {
+                return web::serve(&config, pool.clone(), stop).await;
             }
+            let context = Context::new(config, pool.clone(), stop).map_err(Failure::usage)?;
+            work(service, options.once, &context, bus.as_ref()).await
         };
         tokio::select! {
             ending = work => ending,
@@ -99,34 +100,88 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
     ending
 }
 
+/// The work of a service, and beside it the sending of messages. Without a service it is that of the watcher.
 async fn work(
-    service: Service,
+    service: Option<Service>,
     once: bool,
-    config: Config,
-    pool: Pool,
-    stop: Stop,
+    context: &Context,
+    bus: Option<&fedora_messaging::Config>,
 ) -> Result<ExitCode, Failure> {
-    let context = Context::new(config, pool, stop).map_err(Failure::usage)?;
+    let publishing = bus.filter(|_| database::publishes(&context.config));
     if once {
-        let outcome = driver::once(service, &context).await.map_err(Failure::new)?;
-        for (about, error) in &outcome.failures {
-            eprintln!("{}: {about}: {error}", crate::command_line::PROGRAM);
+        let ending = serve_once(service, context, bus).await?;
+        if let Some(bus) = publishing {
+            publisher::once(context, bus).await.map_err(Failure::new)?;
         }
-        let clean = outcome.failures.is_empty();
-        return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(ending);
     }
-    Ok(match driver::run(service, &context).await {
+    let serving = serve(service, context, bus);
+    let Some(bus) = publishing else { return serving.await };
+    // The publisher ends when asked to stop, a moment before or after the service.
+    let (mut serving, mut publishing) = (pin!(serving), pin!(publisher::run(context, bus)));
+    tokio::select! {
+        ending = &mut serving => {
+            if context.stop.is_requested() {
+                publishing.await;
+            }
+            ending
+        }
+        () = &mut publishing => serving.await,
+    }
+}
+
+async fn serve(
+    service: Option<Service>,
+    context: &Context,
+    bus: Option<&fedora_messaging::Config>,
+) -> Result<ExitCode, Failure> {
+    let ended = match (service, bus) {
+        (Some(service), _) => driver::run(service, context).await,
+        (None, Some(bus)) => watcher::run(context, bus).await,
+        (None, None) => return Err(no_watcher()),
+    };
+    Ok(match ended {
         driver::Ended::Stopped => ExitCode::SUCCESS,
         driver::Ended::OverLimit => ExitCode::from(OVER_LIMIT),
     })
 }
 
-fn no_watcher(config: &Config) -> Failure {
-    Failure::usage(if config.has_plugin(Plugin::Fedmsg) {
-        "this version cannot listen to the bus yet; polling finds everything, only later"
-    } else {
-        "watcher needs the plugin fedmsg, which is not among the plugins of the configuration"
-    })
+async fn serve_once(
+    service: Option<Service>,
+    context: &Context,
+    bus: Option<&fedora_messaging::Config>,
+) -> Result<ExitCode, Failure> {
+    let service = match (service, bus) {
+        (Some(service), _) => service,
+        (None, Some(bus)) => {
+            watcher::once(context, bus).await.map_err(Failure::new)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        (None, None) => return Err(no_watcher()),
+    };
+    let outcome = driver::once(service, context).await.map_err(Failure::new)?;
+    for (about, error) in &outcome.failures {
+        eprintln!("{}: {about}: {error}", crate::command_line::PROGRAM);
+    }
+    let clean = outcome.failures.is_empty();
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The configuration of the message bus, if this service has to do with it.
+fn bus(config: &Config, name: Name) -> Result<Option<fedora_messaging::Config>, Failure> {
+    if name == Name::Watcher && !config.has_plugin(Plugin::Fedmsg) {
+        return Err(no_watcher());
+    }
+    if name == Name::Watcher || (name != Name::Web && database::publishes(config)) {
+        return Ok(Some(fedora_messaging::Config::load().map_err(Failure::usage)?));
+    }
+    Ok(None)
+}
+
+fn no_watcher() -> Failure {
+    Failure::usage(
+        "watcher needs the plugin fedmsg, which is not among the plugins of the configuration",
+    )
 }
 
 /// Connects to the database and says there that a service runs; waits for a database that is away. Nothing when asked to

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 /// Lowest first.
 const FLOORS: &[&str] = &[
     "rpm",
+    "fedora-messaging",
     "koji",
     "koschei-core",
     "depsolve",
@@ -25,7 +26,8 @@ const FLOORS: &[&str] = &[
 ];
 
 /// Useful to people who never heard of Koschei.
-const INDEPENDENT: &[&str] = &["rpm", "depsolve", "repocache", "koji", "kojisim"];
+const INDEPENDENT: &[&str] =
+    &["rpm", "depsolve", "repocache", "koji", "kojisim", "fedora-messaging"];
 
 /// Pure: no clock, no network, no disk of their own, nothing asynchronous.
 const PURE: &[&str] = &["rpm", "koschei-core", "depsolve"];

@@ -9,6 +9,7 @@
 
 mod bad_days;
 mod build_resolver;
+mod bus;
 mod polling;
 mod repo_resolver;
 mod running;

@@ -4,6 +4,7 @@ use koschei_core::states::CollectionState;
 use sqlx::postgres::PgConnection;
 
 use crate::error::{Error, Result};
+use crate::outbox;
 use crate::wake::{Sleeper, wake};
 
 /// A change of a collection's state.
@@ -73,7 +74,7 @@ pub async fn set_latest_repo(
 }
 
 /// The single place through which every change of a collection's state passes, inside the transaction that makes it.
-async fn publish(_conn: &mut PgConnection, change: &CollectionChange) -> Result<()> {
+async fn publish(conn: &mut PgConnection, change: &CollectionChange) -> Result<()> {
     if change.old != change.new {
         tracing::info!(
             collection_id = change.collection_id,
@@ -82,6 +83,7 @@ async fn publish(_conn: &mut PgConnection, change: &CollectionChange) -> Result<
             change.old,
             change.new
         );
+        outbox::put_collection_change(conn, change).await?;
     }
     Ok(())
 }

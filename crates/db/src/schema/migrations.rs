@@ -67,6 +67,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "patience with Koji, and how fresh collections are",
         sql: include_str!("../../schema/migrations/0010_patience.sql"),
     },
+    Migration {
+        number: 11,
+        name: "messages that wait to be sent",
+        sql: include_str!("../../schema/migrations/0011_outbox.sql"),
+    },
 ];
 
 #[cfg(test)]

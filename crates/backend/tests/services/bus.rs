@@ -1,0 +1,380 @@
+//! The message bus, with a real broker and the original client at the other end: what Koji tells is followed at once, what
+//! changes here is told.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use fedora_messaging::testing::{Broker, OriginalPublisher, OriginalReceiver};
+use fedora_messaging::{Config, Consumer, Message, Publisher, Severity};
+use kojisim::{Ending, Push};
+use koschei_backend::driver::{self, Ended};
+use koschei_backend::{Context, Service, Stopper, publisher, watcher};
+use koschei_db::testing;
+use serde_json::{Value, json};
+
+use crate::world::{BUILD_TAG, TAG, World};
+
+const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
+const OUTBOX: &str = "SELECT count(*) FROM outbox";
+
+/// One broker for all tests that do not kill it. Each has topics of its own.
+fn broker() -> &'static Broker {
+    static BROKER: LazyLock<Broker> = LazyLock::new(Broker::start);
+    &BROKER
+}
+
+/// A watcher that hears what is said with a prefix of its own.
+struct Watcher {
+    bus: Config,
+    stopper: Stopper,
+    task: tokio::task::JoinHandle<Ended>,
+}
+
+impl Watcher {
+    fn start(world: &World, prefix: &str) -> Self {
+        let bus = broker().with_queue(prefix, &[&format!("{prefix}.#")]);
+        let (stopper, stop) = Stopper::new();
+        let mut ctx = world.other(|config| config.fedmsg.topic = format!("{prefix}.buildsys"));
+        ctx.stop = stop;
+        let task = tokio::spawn({
+            let bus = bus.clone();
+            async move { watcher::run(&ctx, &bus).await }
+        });
+        Self { bus, stopper, task }
+    }
+
+    async fn stop(self) -> Config {
+        self.stopper.stop();
+        assert_eq!(self.task.await.unwrap(), Ended::Stopped);
+        self.bus
+    }
+}
+
+/// Waits until a query gives a number.
+async fn until(world: &World, query: &'static str, number: i64) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let now = world.number(query).await;
+        if now == number {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{query} is {now} and does not become {number}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn task_changed(task: i64, instance: &str) -> Value {
+    json!({
+        "id": task, "method": "build", "attribute": "state", "old": "OPEN", "new": "CLOSED",
+        "owner": "koschei", "srpm": "zlib-2.1.7-1.src.rpm", "instance": instance,
+        "base_url": "https://koji.example.org/koji", "files_base_url": "https://koji.example.org",
+        "info": {
+            "id": task, "method": "build", "parent": null, "state": 2, "owner": 7,
+            "owner_name": "koschei", "owner_type": 0, "host_id": 1, "arch": "noarch",
+            "label": null, "priority": 30, "weight": 0.2, "channel_id": 1, "awaited": null,
+            "waiting": false, "children": [], "request": [], "result": null, "start_time": null,
+            "create_time": 1767225600.0, "completion_time": null,
+        },
+    })
+}
+
+fn tagged(name: &str) -> Value {
+    json!({
+        "name": name, "version": "1", "release": "1", "tag": "some-candidate", "tag_id": 3,
+        "build_id": 1, "user": "bodhi", "owner": "somebody", "instance": "primary",
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_koji_tells_is_seen_without_polling() {
+    let world = World::settled().await;
+    let task = world.submit(&["zlib"]).await[0];
+    let watcher = Watcher::start(&world, "test.seen");
+    let settings = broker().settings("topic_prefix = 'test.seen'");
+    let mut koji = tokio::task::block_in_place(|| OriginalPublisher::start(&settings));
+    let mut tell =
+        |class: &str, body: Value| tokio::task::block_in_place(|| koji.publish(class, &body));
+
+    world.sim.wait_for_task(task).await;
+    tell("TaskStateChangeV1", task_changed(task, "primary"));
+    until(&world, RUNNING, 0).await;
+    assert_eq!(world.state("zlib").await, "ok");
+
+    let built = "SELECT count(*) FROM build WHERE \"real\" AND version = '2.1.8'";
+    world.push(&Push::of("zlib").version("2.1.8")).await;
+    assert_eq!(world.number(built).await, 0);
+    tell("TagV1", tagged("zlib"));
+    until(&world, built, 1).await;
+
+    let untagged = "SELECT count(*) FROM build WHERE untagged";
+    let nvr = world
+        .texts("SELECT 'zlib-' || version || '-' || release FROM build WHERE version = '2.1.8'");
+    assert!(world.sim.set_tagged(&nvr.await[0], TAG, false));
+    tell("UntagV1", tagged("zlib"));
+    until(&world, untagged, 1).await;
+
+    // A resolver that would look by itself in an hour.
+    let (stopper, stop) = Stopper::new();
+    let mut ctx = world.other(|config| config.services.repo_resolver.interval = 3600.0);
+    ctx.stop = stop;
+    let resolver = tokio::spawn(async move { driver::run(Service::RepoResolver, &ctx).await });
+    let behind =
+        "SELECT count(*) FROM collection WHERE latest_repo_id < (SELECT max(repo_id) FROM build)";
+    until(&world, behind, 0).await;
+    let repo = world.new_repo().await;
+    tell(
+        "DoneV1",
+        json!({ "instance": "primary", "repo_id": repo, "tag": BUILD_TAG, "tag_id": 1 }),
+    );
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while world.number("SELECT latest_repo_id::bigint FROM collection").await < repo {
+        assert!(Instant::now() < deadline, "the resolver is not woken");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stopper.stop();
+    resolver.await.unwrap();
+    watcher.stop().await;
+}
+
+/// Sends messages of our own making.
+struct Sender(Publisher);
+
+impl Sender {
+    async fn new() -> Self {
+        Self(Publisher::connect(&broker().config(""), "test").await.unwrap())
+    }
+
+    async fn send(&self, topic: &str, body: Value) {
+        let message = Message {
+            topic: topic.to_owned(),
+            schema: "test".to_owned(),
+            schema_package: "test".to_owned(),
+            severity: Severity::Debug,
+            packages: Default::default(),
+            groups: Default::default(),
+            users: Default::default(),
+            id: "test".to_owned(),
+            body,
+        };
+        self.0.publish(&message).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_others_or_not_understood_is_dropped_and_the_rest_goes_on() {
+    let world = World::settled().await;
+    let task = world.submit(&["zlib"]).await[0];
+    world.sim.wait_for_task(task).await;
+    let watcher = Watcher::start(&world, "test.dropped");
+    let sender = Sender::new().await;
+    let topic = |kind: &str| format!("test.dropped.buildsys.{kind}");
+    let changed = topic("task.state.change");
+    sender.send(&changed, task_changed(task, "secondary")).await;
+    let mut other = task_changed(task, "primary");
+    other["attribute"] = "priority".into();
+    sender.send(&changed, other).await;
+    sender.send(&topic("build.state.change"), task_changed(task, "primary")).await;
+    sender.send("test.dropped.bodhi.task.state.change", task_changed(task, "primary")).await;
+    for wrong in [
+        json!("text"),
+        json!([1, 2]),
+        json!({}),
+        json!({ "instance": 3 }),
+        json!({ "instance": "primary", "attribute": "state" }),
+        json!({ "instance": "primary", "attribute": "state", "id": "1" }),
+        json!({ "instance": "primary", "attribute": "state", "id": 1e30 }),
+        json!({ "instance": "primary", "attribute": "state", "id": i64::MAX }),
+    ] {
+        sender.send(&changed, wrong).await;
+    }
+    sender.send(&topic("tag"), json!({ "instance": "primary", "name": null })).await;
+    sender.send(&topic("tag"), tagged("no-such-package'; DROP TABLE build")).await;
+    sender.send(&topic("repo.done"), json!({ "instance": "primary", "tag": "other" })).await;
+
+    // The last one tells when all others are through.
+    let built = "SELECT count(*) FROM build WHERE \"real\" AND version = '9.9'";
+    world.push(&Push::of("xz").version("9.9")).await;
+    sender.send(&topic("tag"), tagged("xz")).await;
+    until(&world, built, 1).await;
+    assert_eq!(world.number(RUNNING).await, 1, "none of them was about our task");
+    sender.send(&changed, task_changed(task, "primary")).await;
+    until(&world, RUNNING, 0).await;
+
+    let bus = watcher.stop().await;
+    let mut rest = Consumer::connect(&bus, "test").await.unwrap();
+    let left = tokio::time::timeout(Duration::from_millis(500), rest.next()).await;
+    assert!(left.is_err(), "something was not answered: {left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_effect_was_not_safe_comes_again() {
+    let world = World::settled().await;
+    let task = world.submit(&["zlib"]).await[0];
+    world.until_repos_are_known().await;
+    world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
+    world.sim.wait_for_task(task).await;
+    let sender = Sender::new().await;
+    let watcher = Watcher::start(&world, "test.again");
+
+    // While somebody holds the build, its end cannot be stored.
+    let mut holder = world.db.begin().await.unwrap();
+    sqlx::query("SELECT id FROM build WHERE state = 2 FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    // The queue is there once somebody listens to it.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while world.number(waits).await == 0 {
+        assert!(Instant::now() < deadline, "nobody follows the message");
+        sender.send("test.again.buildsys.task.state.change", task_changed(task, "primary")).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    watcher.task.abort();
+    holder.rollback().await.unwrap();
+    assert_eq!(world.number(RUNNING).await, 1);
+
+    let watcher = Watcher::start(&world, "test.again");
+    until(&world, RUNNING, 0).await;
+    assert_eq!(world.state("zlib").await, "failing");
+    watcher.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_away_for_a_moment_is_waited_for() {
+    let world = World::settled().await;
+    let task = world.submit(&["zlib"]).await[0];
+    world.sim.wait_for_task(task).await;
+    let watcher = Watcher::start(&world, "test.away");
+    let sender = Sender::new().await;
+    // Makes sure that the queue is there.
+    world.push(&Push::of("xz").version("9.9")).await;
+    let built = "SELECT count(*) FROM build WHERE \"real\" AND version = '9.9'";
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while world.number(built).await == 0 {
+        assert!(Instant::now() < deadline, "nobody listens");
+        sender.send("test.away.buildsys.tag", tagged("xz")).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    world.sim.set_offline(Some("Server disabled for maintenance"));
+    sender.send("test.away.buildsys.task.state.change", task_changed(task, "primary")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.number(RUNNING).await, 1);
+    world.sim.set_offline(None);
+    until(&world, RUNNING, 0).await;
+    watcher.stop().await;
+}
+
+/// A world whose changes are told on the bus. The database lives as long as what comes with it.
+async fn telling_world() -> (World, testing::Database) {
+    let database = testing::database().await;
+    let config = database.config().clone().publishing(true);
+    let pool = koschei_db::connect(&config).await.unwrap();
+    (World::on(pool).await, database)
+}
+
+fn publish_on(ctx: &Context, bus: &Config) -> tokio::task::JoinHandle<()> {
+    let (ctx, bus) = (ctx.clone(), bus.clone());
+    tokio::spawn(async move { publisher::run(&ctx, &bus).await })
+}
+
+/// Ends a scratch build of zlib.
+async fn end(world: &World, ending: Ending) {
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.until_repos_are_known().await;
+    world.sim.finish_task(task, ending);
+    world.sim.hold_builds(false);
+    world.sim.wait_for_task(task).await;
+    koschei_backend::polling::builds_step(&world.ctx).await.unwrap();
+    assert_eq!(world.number(RUNNING).await, 0);
+}
+
+fn failure() -> Ending {
+    Ending::Fault(1005, "error building package".into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_once_in_order_and_to_the_letter() {
+    let (world, _database) = telling_world().await;
+    let settings = broker().settings("");
+    let mut receiver = tokio::task::block_in_place(|| OriginalReceiver::start(&settings));
+    let bus = broker().config("topic_prefix = 'test.told'");
+    // Two processes that publish.
+    let publishers = [publish_on(&world.ctx, &bus), publish_on(&world.other(|_| ()), &bus)];
+    world.settle().await;
+    world
+        .execute(
+            "WITH groups AS (INSERT INTO package_group (namespace, name)
+                             VALUES (NULL, 'core'), ('ann', 'libs') RETURNING id)
+             INSERT INTO package_group_relation (group_id, base_id)
+             SELECT groups.id, base_package.id FROM groups, base_package WHERE name = 'zlib'",
+        )
+        .await;
+    end(&world, failure()).await;
+    end(&world, Ending::Natural).await;
+    end(&world, failure()).await;
+    until(&world, OUTBOX, 0).await;
+
+    let mut next = || loop {
+        let message = tokio::task::block_in_place(|| receiver.receive());
+        if message["topic"].as_str().unwrap().starts_with("test.told.") {
+            break message;
+        }
+    };
+    let repo = world.number("SELECT latest_repo_id::bigint FROM collection").await;
+    let collection = next();
+    assert_eq!(collection["class"], "CollectionStateChange");
+    assert_eq!(collection["topic"], "test.told.koschei.collection.state.change");
+    assert_eq!(collection["summary"], "Buyan 2 added to Koschei");
+    let expected = json!({
+        "old": "unknown", "new": "ok", "koji_instance": "primary", "collection": "buyan2",
+        "collection_name": "Buyan 2", "repo_id": repo.to_string(),
+    });
+    assert_eq!(collection["body"], expected);
+    for (old, new) in [("ok", "failing"), ("failing", "ok"), ("ok", "failing")] {
+        let package = next();
+        assert_eq!(package["class"], "PackageStateChange");
+        assert_eq!(package["topic"], "test.told.koschei.package.state.change");
+        let expected = json!({
+            "name": "zlib", "old": old, "new": new, "koji_instance": "primary",
+            "repo": "buyan2", "collection": "buyan2", "collection_name": "Buyan 2",
+            "groups": ["ann/libs", "core"],
+        });
+        assert_eq!(package["body"], expected);
+        assert_eq!(package["packages"], json!(["zlib"]));
+    }
+    for publisher in publishers {
+        publisher.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_broker_away_messages_wait_and_then_come_in_order() {
+    let (world, _database) = telling_world().await;
+    world.settle().await;
+    let mut broker = Broker::start();
+    let bus = broker.with_queue("waiting", &["koschei.package.#"]);
+    drop(Consumer::connect(&bus, "test").await.unwrap());
+    broker.kill();
+    let publisher = publish_on(&world.ctx, &bus);
+    end(&world, failure()).await;
+    end(&world, Ending::Natural).await;
+    assert_eq!(world.number(OUTBOX).await, 3, "with the one about the collection");
+    broker.run();
+    until(&world, OUTBOX, 0).await;
+    let mut consumer = Consumer::connect(&bus, "test").await.unwrap();
+    for new in ["failing", "ok"] {
+        let delivery = consumer.next().await.unwrap();
+        assert_eq!(delivery.body().unwrap()["new"], new);
+    }
+    publisher.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_publish_writes_no_messages() {
+    let world = World::settled().await;
+    end(&world, failure()).await;
+    assert_eq!(world.state("zlib").await, "failing");
+    assert_eq!(world.number(OUTBOX).await, 0);
+}
