@@ -57,6 +57,54 @@ pub fn architectures(
     result
 }
 
+/// Reads the architectures that a person sets for a package, between commas or white space, all of them or none with `^`
+/// in front; gives them as they are stored, `None` for no limitation.
+///
+/// # Errors
+/// A sentence when some are not configured, or only some have a `^`.
+pub fn read_override(text: &str, configured: &[String]) -> Result<Option<String>, String> {
+    let entries: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let removed = entries.iter().filter(|entry| entry.starts_with('^')).count();
+    if removed > 0 && removed < entries.len() {
+        return Err("Put ^ before all architectures, or before none: a package is built only for some, or for all but \
+                    some."
+            .to_owned());
+    }
+    let mut arches: Vec<&str> = Vec::new();
+    for entry in entries {
+        let arch = entry.trim_start_matches('^');
+        if arch.is_empty() || arches.contains(&arch) {
+            continue;
+        }
+        if !configured.iter().any(|known| canonical(known) == canonical(arch)) {
+            return Err(format!(
+                "{arch} is not one of the architectures that Koschei builds for: {}.",
+                configured.join(", ")
+            ));
+        }
+        arches.push(arch);
+    }
+    Ok((!arches.is_empty())
+        .then(|| format!("{}{}", if removed > 0 { "^" } else { "" }, arches.join(" "))))
+}
+
+/// Stored architectures as a person would type them: each with its own `^`.
+pub fn override_as_typed(stored: &str) -> String {
+    match stored.trim().strip_prefix('^') {
+        Some(removed) => {
+            let removed: Vec<String> = removed
+                .split_whitespace()
+                .map(|arch| format!("^{}", arch.trim_start_matches('^')))
+                .collect();
+            removed.join(" ")
+        }
+        None => stored.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
 /// The option `arch_override` to send to Koji for these architectures: none when the build is for any.
 pub fn koji_arch_override(arches: &[String]) -> Option<String> {
     (!arches.iter().any(|arch| arch == NOARCH)).then(|| arches.join(" "))
@@ -175,6 +223,22 @@ mod tests {
         assert_eq!(arches(&headers("", "", ""), Some("^i386 x86_64")), "");
         assert_eq!(arches(&headers("", "x86_64", ""), Some("x86_64")), "x86_64");
         assert_eq!(arches(&headers("", "", ""), Some("  ")), "i686 x86_64");
+    }
+
+    #[test]
+    fn what_a_person_sets_is_read_strictly() {
+        let configured = list("i386 x86_64 armhfp");
+        let read = |text: &str| read_override(text, &configured);
+        assert_eq!(read(" x86_64,i686 , x86_64"), Ok(Some("x86_64 i686".to_owned())));
+        assert_eq!(read("^x86_64, ^i386"), Ok(Some("^x86_64 i386".to_owned())));
+        assert_eq!(read(" , "), Ok(None));
+        assert_eq!(read("^"), Ok(None));
+        assert!(read("x86_64 ^i386").is_err_and(|error| error.contains("before all")));
+        assert!(read("^x86_64 i386").is_err());
+        for stored in ["^x86_64 i386", "x86_64 i386", "^armhfp"] {
+            assert_eq!(read(&override_as_typed(stored)), Ok(Some(stored.to_owned())), "{stored}");
+        }
+        assert!(read("x86_64 s390x").is_err_and(|error| error.starts_with("s390x is not one")));
     }
 
     #[test]

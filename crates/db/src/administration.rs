@@ -257,13 +257,13 @@ fn missing<'a>(wanted: &[String], found: impl Iterator<Item = &'a str>) -> Vec<S
 }
 
 /// Writes to the audit log what somebody did.
-async fn log(conn: &mut PgConnection, actor: &Actor, message: &str) -> Result<()> {
+pub(crate) async fn log(conn: &mut PgConnection, actor: &Actor, message: &str) -> Result<()> {
     let user = entities::ensure_user(conn, &actor.name).await?;
     Ok(entities::log(conn, Some(user.id), actor.environment, message, None).await?)
 }
 
 /// Writes to the audit log what somebody did to each of these packages.
-async fn log_packages<'a>(
+pub(crate) async fn log_packages<'a>(
     conn: &mut PgConnection,
     actor: &Actor,
     packages: impl IntoIterator<Item = &'a Package>,

@@ -1,6 +1,9 @@
 //! What the web frontend has to know of the configuration, in the form in which pages use it.
 
-use koschei_core::config::{self, Config, Priorities};
+use axum::http::HeaderName;
+use koschei_core::config::{self, Auth, Config, Priorities, Secret};
+
+use crate::login::{Login, Network, Oidc, is_safe, whole};
 
 /// Settings of the web frontend.
 #[derive(Debug, Clone)]
@@ -27,6 +30,24 @@ pub struct WebConfig {
     pub links: Vec<Link>,
     /// Parameters of the priorities that pages show.
     pub priorities: Priorities,
+    /// Architectures for which builds may be submitted.
+    pub build_arches: Vec<String>,
+    /// How people log in.
+    pub login: Login,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{key}: {problem}")]
+pub struct ConfigError {
+    key: &'static str,
+    problem: String,
+}
+
+impl ConfigError {
+    fn new(key: &'static str, problem: impl Into<String>) -> Self {
+        Self { key, problem: problem.into() }
+    }
 }
 
 /// What `/` shows.
@@ -68,21 +89,28 @@ impl Default for WebConfig {
             secondary_topurl: files,
             links: Vec::new(),
             priorities: Priorities::default(),
+            build_arches: config::KojiConfig::default().build_arches,
+            login: Login::default(),
         }
     }
 }
 
-impl From<&Config> for WebConfig {
-    fn from(config: &Config) -> Self {
+impl TryFrom<&Config> for WebConfig {
+    type Error = ConfigError;
+
+    fn try_from(config: &Config) -> Result<Self, ConfigError> {
         let site = |url: &str| url.trim_end_matches('/').to_owned();
         let koji = &config.koji_config;
         let secondary =
             config.secondary_koji_config.as_ref().map_or(koji, |secondary| &secondary.koji);
-        Self {
-            path_prefix: config.frontend.prefix().to_owned(),
-            external_url: config.frontend.external_url.as_deref().and_then(origin),
+        let path_prefix = config.frontend.prefix().to_owned();
+        let external_url = config.frontend.external_url.as_deref().and_then(origin);
+        Ok(Self {
+            login: login(config, external_url.as_deref(), &path_prefix)?,
+            path_prefix,
+            external_url,
             frontpage: match config.frontend.frontpage {
-                // Login has no page of its own before there is anybody to log in.
+                // Login is no page to look at: who is logged in already would see nothing.
                 config::Frontpage::PackageList | config::Frontpage::Login => Frontpage::PackageList,
                 config::Frontpage::CollectionList => Frontpage::CollectionList,
                 config::Frontpage::GroupsOverview => Frontpage::GroupsOverview,
@@ -100,8 +128,84 @@ impl From<&Config> for WebConfig {
                 .map(|link| Link { name: link.name.clone(), url: link.url.clone() })
                 .collect(),
             priorities: config.priorities,
+            build_arches: koji.build_arches.clone(),
+        })
+    }
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant, tested below")]
+        let name = whole("(.+)").expect("a pattern");
+        Self {
+            secret: None,
+            proxies: Vec::new(),
+            header: HeaderName::from_static("remote_user"),
+            name,
+            oidc: None,
+            bypass: None,
         }
     }
+}
+
+/// How people log in.
+fn login(config: &Config, origin: Option<&str>, prefix: &str) -> Result<Login, ConfigError> {
+    let auth = &config.frontend.auth;
+    let proxies = auth.trusted_proxies.iter().map(|text| {
+        text.parse::<Network>().map_err(|()| {
+            ConfigError::new(
+                "frontend.auth.trusted_proxies",
+                format!("{text} is no address, and no network such as 10.1.0.0/16"),
+            )
+        })
+    });
+    Ok(Login {
+        secret: config.session_key().map(str::to_owned),
+        proxies: proxies.collect::<Result<_, _>>()?,
+        header: HeaderName::from_bytes(auth.user_env.as_bytes()).map_err(|_| {
+            let problem = format!("{} cannot be the name of a header", auth.user_env);
+            ConfigError::new("frontend.auth.user_env", problem)
+        })?,
+        name: whole(&auth.user_re).map_err(|problem| {
+            ConfigError::new(
+                "frontend.auth.user_re",
+                format!("{} cannot be used: {problem}", auth.user_re),
+            )
+        })?,
+        oidc: oidc(auth, origin, prefix)?,
+        bypass: config.bypass_login.clone().filter(|name| !name.is_empty()),
+    })
+}
+
+/// The provider of OpenID Connect, if there is one.
+fn oidc(auth: &Auth, origin: Option<&str>, prefix: &str) -> Result<Option<Oidc>, ConfigError> {
+    let oidc = &auth.oidc;
+    let Some(issuer) = oidc.issuer.clone() else {
+        return Ok(None);
+    };
+    if !is_safe(&issuer) {
+        let problem = format!("{issuer} must begin with https://, or be on this machine");
+        return Err(ConfigError::new("frontend.auth.oidc.issuer", problem));
+    }
+    let client_id = oidc.client_id.clone().ok_or_else(|| {
+        ConfigError::new("frontend.auth.oidc.client_id", "it is needed where there is an issuer")
+    })?;
+    let origin = origin.ok_or_else(|| {
+        let problem = "it is needed for OpenID Connect, whose provider sends people back to it";
+        ConfigError::new("frontend.external_url", problem)
+    })?;
+    if !oidc.scopes.iter().any(|scope| scope == "openid") {
+        let problem = "the scope openid is missing, without which nothing is told about the user";
+        return Err(ConfigError::new("frontend.auth.oidc.scopes", problem));
+    }
+    Ok(Some(Oidc {
+        issuer,
+        client_id,
+        client_secret: oidc.client_secret.as_ref().map(Secret::reveal).map(str::to_owned),
+        claim: oidc.claim.clone(),
+        scopes: oidc.scopes.clone(),
+        redirect_uri: format!("{origin}{prefix}/login/oidc"),
+    }))
 }
 
 /// Scheme and host of an address, without a path.
@@ -138,10 +242,44 @@ mod tests {
     fn the_path_of_the_site_is_not_told_twice() {
         let mut config = Config::default();
         config.frontend.external_url = Some("https://apps.example/koschei/".to_owned());
-        let web = WebConfig::from(&config);
+        let web = WebConfig::try_from(&config).expect("a configuration");
         assert_eq!(web.path_prefix, "/koschei");
         assert_eq!(web.external_url.as_deref(), Some("https://apps.example"));
         assert_eq!(web.koji_weburl, "https://koji.fedoraproject.org/koji");
+    }
+
+    #[test]
+    fn logins_that_cannot_work_are_refused_with_the_key_that_is_wrong() {
+        let problem = |change: fn(&mut config::Frontend)| {
+            let mut config = Config::default();
+            change(&mut config.frontend);
+            WebConfig::try_from(&config).expect_err("refused").to_string()
+        };
+        assert_eq!(
+            problem(|frontend| frontend.auth.trusted_proxies = vec!["proxy".to_owned()]),
+            "frontend.auth.trusted_proxies: proxy is no address, and no network such as 10.1.0.0/16"
+        );
+        assert!(
+            problem(|frontend| frontend.auth.user_re = "me".to_owned()).contains("user_re: me")
+        );
+        assert!(problem(|frontend| frontend.auth.user_env = "a b".to_owned()).contains("user_env"));
+        let with_provider = |frontend: &mut config::Frontend| {
+            frontend.auth.oidc.issuer = Some("https://id.example.org".to_owned());
+            frontend.auth.oidc.client_id = Some("koschei".to_owned());
+        };
+        let mut config = Config::default();
+        with_provider(&mut config.frontend);
+        let error = WebConfig::try_from(&config).expect_err("refused");
+        assert_eq!(error.key, "frontend.external_url");
+        config.frontend.external_url = Some("https://apps.example/koschei/".to_owned());
+        let web = WebConfig::try_from(&config).expect("a configuration");
+        let provider = web.login.oidc.expect("a provider");
+        assert_eq!(provider.redirect_uri, "https://apps.example/koschei/login/oidc");
+        config.frontend.auth.oidc.issuer = Some("http://id.example.org".to_owned());
+        assert_eq!(
+            WebConfig::try_from(&config).expect_err("refused").key,
+            "frontend.auth.oidc.issuer"
+        );
     }
 
     fn link(url: &str) -> Link {

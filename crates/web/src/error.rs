@@ -28,6 +28,47 @@ pub(crate) enum Error {
         /// What to do.
         advice: String,
     },
+    /// Nobody is logged in, where somebody has to be.
+    #[error("You have to log in first")]
+    LoginNeeded {
+        /// Where to log in, if that is possible.
+        way_in: Option<String>,
+    },
+    /// A login did not succeed.
+    #[error("{title}")]
+    Unauthorized {
+        /// What is wrong, as a heading.
+        title: String,
+        /// What to do.
+        advice: String,
+        /// Where to try again.
+        way_in: Option<String>,
+    },
+    /// Whoever asks may not do that.
+    #[error("{title}")]
+    Forbidden {
+        /// What is wrong, as a heading.
+        title: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A form is larger than any that makes sense.
+    #[error("This form is too large")]
+    TooLarge,
+    /// Somebody sends more forms than a person does.
+    #[error("Too many forms at once")]
+    TooMany {
+        /// After which they may go on.
+        seconds: u64,
+    },
+    /// Somebody else whom we have to ask does not answer.
+    #[error("{title}")]
+    Away {
+        /// Who, as a heading.
+        title: String,
+        /// What to do.
+        advice: String,
+    },
     /// The address exists, but not for this method.
     #[error("This address cannot be used that way")]
     Method,
@@ -75,11 +116,32 @@ impl Error {
         matches!(self, Self::Database(error) if error.is_transient())
     }
 
+    /// Where to log in, when that helps.
+    pub(crate) fn way_in(&self) -> Option<&str> {
+        match self {
+            Self::LoginNeeded { way_in } | Self::Unauthorized { way_in, .. } => way_in.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// After how many seconds to try again, when that helps.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooMany { seconds } => Some(*seconds),
+            error => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(30),
+        }
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::LoginNeeded { .. } | Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Database(_) if self.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Template(_) | Self::Json(_) => {
@@ -91,9 +153,34 @@ impl Error {
     /// Heading and advice for people. Nothing of the inside of the server is told.
     pub(crate) fn words(&self) -> (String, String) {
         match self {
-            Self::NotFound { title, advice, .. } | Self::BadRequest { title, advice } => {
-                (title.clone(), advice.clone())
-            }
+            Self::NotFound { title, advice, .. }
+            | Self::BadRequest { title, advice }
+            | Self::Unauthorized { title, advice, .. }
+            | Self::Forbidden { title, advice }
+            | Self::Away { title, advice } => (title.clone(), advice.clone()),
+            Self::LoginNeeded { way_in } => (
+                self.to_string(),
+                if way_in.is_some() {
+                    "Nothing was changed. Log in, go back, open the page again and send it once more."
+                } else {
+                    "Only people who are logged in may change anything, and this installation has no login set up."
+                }
+                .to_owned(),
+            ),
+            Self::TooLarge => (
+                self.to_string(),
+                format!(
+                    "Nothing was changed. A form may have {} bytes; send the names in several turns.",
+                    crate::text::count(crate::forms::LARGEST as i64)
+                ),
+            ),
+            Self::TooMany { seconds } => (
+                self.to_string(),
+                format!(
+                    "Nothing was changed. Wait {} and send it again.",
+                    crate::text::plural(i64::try_from(*seconds).unwrap_or(60), "second")
+                ),
+            ),
             Self::Method => (
                 self.to_string(),
                 "The address exists, but it does not take this kind of request.".to_owned(),

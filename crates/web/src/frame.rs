@@ -1,4 +1,4 @@
-//! What happens to every request and every answer: path prefix, errors as pages, security headers, entity tags.
+//! What happens to every request and every answer: path prefix, who asks, errors as pages, security headers, entity tags.
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -9,12 +9,22 @@ use axum::response::{IntoResponse, Response};
 
 use crate::assets::fingerprint;
 use crate::error::{Error, Failed};
-use crate::request::Ask;
+use crate::login::{self, SAID_COOKIE, Visitor, Way, add_cookie, set_cookie};
+use crate::request::{Ask, cookie};
 use crate::site::SharedSite;
 
 /// Path of a request as the reader sees it, without the prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct OriginalPath(pub(crate) String);
+
+/// Who asks, and what the form that they sent just before has to say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller {
+    /// Who asks, if they are logged in.
+    pub(crate) visitor: Option<Visitor>,
+    /// What the form said.
+    pub(crate) said: Option<String>,
+}
 
 /// Largest answer that gets an entity tag; larger ones are passed on as they come.
 const LARGEST_TAGGED: usize = 64 << 20;
@@ -79,6 +89,14 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
     let method = request.method().clone();
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let (mut parts, body) = request.into_parts();
+    let way = Way::of(&parts, &site.config.login.proxies);
+    parts.extensions.insert(way);
+    let caller = caller(&site, &parts).await;
+    if let Ok(caller) = &caller {
+        parts.extensions.insert(caller.clone());
+    }
+    let (known, said) =
+        caller.as_ref().map_or((false, false), |c| (c.visitor.is_some(), c.said.is_some()));
     let Ok(ask) = Ask::from_request_parts(&mut parts, &()).await;
     let mut response = if ask.is_impossible() {
         Error::bad_request(
@@ -86,18 +104,37 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
             "It has a character in it that no name has. Go on from the front page.",
         )
         .into_response()
+    } else if let Err(error) = caller {
+        error.into_response()
+    } else if comes_from_elsewhere(&method, &parts.headers) {
+        Error::Forbidden {
+            title: "This form was sent by another site".to_owned(),
+            advice: "Nothing was changed. Use the forms of this site.".to_owned(),
+        }
+        .into_response()
     } else {
         next.run(Request::from_parts(parts, body)).await
     };
+    let reads = matches!(method, Method::GET | Method::HEAD);
     if let Some(Failed(error)) = response.extensions_mut().remove::<Failed>() {
-        response = failure(&site, &ask, &error).await;
-    } else if response.status().is_client_error() {
-        // What the framework refuses before we are asked: names that are not UTF-8, forms that are none.
+        response = failure(&site, &ask, &error, reads).await;
+    } else if response.status().is_client_error() && !is_html(&response) {
+        // What the framework refuses before we are asked: names that are not UTF-8, for example.
         let error = Error::bad_request(
             "This request cannot be understood",
             "A part of it is not text in UTF-8, or not a form. Go on from the front page.",
         );
-        response = failure(&site, &ask, &error).await;
+        response = failure(&site, &ask, &error, reads).await;
+    }
+    if known && !response.headers().contains_key(header::CACHE_CONTROL) {
+        let value = HeaderValue::from_static("private, no-cache");
+        response.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    if said && method == Method::GET && is_html(&response) {
+        // It has been told.
+        let path = site.addresses.to("/");
+        let cookie = set_cookie(SAID_COOKIE, "", &path, None, site.is_secure(&way));
+        add_cookie(&mut response, &cookie);
     }
     if method == Method::GET && response.status() == StatusCode::OK {
         response = tagged(response, if_none_match.as_ref()).await;
@@ -106,9 +143,39 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
     response
 }
 
+fn is_html(response: &Response) -> bool {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+/// Who asks. What is the same for everybody does not ask the database for it.
+async fn caller(site: &SharedSite, parts: &axum::http::request::Parts) -> Result<Caller, Error> {
+    let path = parts.uri.path();
+    if ["/static/", "/api/", "/badge/", "/favicon"].iter().any(|start| path.starts_with(start)) {
+        return Ok(Caller::default());
+    }
+    let said = cookie(&parts.headers, SAID_COOKIE)
+        .and_then(|sealed| site.signer.open(SAID_COOKIE, sealed));
+    Ok(Caller { visitor: login::visitor(site, &parts.headers).await?, said })
+}
+
+/// Whether a browser says that a form was sent by a page of another site. Those that say nothing are caught by the token
+/// of the form.
+fn comes_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let from = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    !reads && from.is_some_and(|from| !matches!(from, b"same-origin" | b"none"))
+}
+
 /// The answer for an error: JSON below `/api/`, a page elsewhere.
-async fn failure(site: &SharedSite, ask: &Ask, error: &Error) -> Response {
+async fn failure(site: &SharedSite, ask: &Ask, error: &Error, reads: bool) -> Response {
     let status = error.status();
+    if let (Error::LoginNeeded { way_in: Some(way_in) }, true) = (error, reads) {
+        // Whoever wants to see a page for which one has to log in wants to log in.
+        return redirect(way_in);
+    }
     if ask.path.starts_with("/api/") {
         let (title, advice) = error.words();
         let body = serde_json::json!({ "error": title, "advice": advice });
@@ -120,8 +187,8 @@ async fn failure(site: &SharedSite, ask: &Ask, error: &Error) -> Response {
         Err(_) => (status, error.words().0).into_response(),
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

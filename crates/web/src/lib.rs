@@ -3,10 +3,11 @@
 //! Everything is read from the database and rendered on the server; nothing here talks to Koji, and nothing needs
 //! JavaScript. A request takes one way through the crate:
 //!
-//! 1. `frame` wraps the router: it strips the path prefix, turns errors into pages, adds the
+//! 1. `frame` wraps the router: it strips the path prefix, finds out who asks (`login`), turns errors into pages, adds the
 //!    security headers and the entity tag.
 //! 2. `request` reads the query, the cookie of the theme, and the selection of collections.
 //! 3. A module of `pages` asks `koschei_db::pages` for what it shows and fills a template.
+//!    What changes something first goes through `forms`, and to the database through `koschei_db::forms`.
 //! 4. `site` adds what every page has around its content: tabs, freshness, notices.
 //!
 //! Words come from `koschei_core` (states, reasons) and `text` (times, counts), marks and tables from `parts`, HTML from
@@ -20,8 +21,11 @@ mod config;
 mod culprits;
 mod error;
 mod evr;
+mod forms;
 mod frame;
 mod kept;
+mod limits;
+mod login;
 mod pages;
 mod parts;
 mod problems;
@@ -30,11 +34,13 @@ mod site;
 mod text;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 
-pub use config::{Frontpage, Link, WebConfig};
+pub use config::{ConfigError, Frontpage, Link, WebConfig};
+pub use login::{Login, Network, Oidc};
 
 /// What the router needs: a pool of connections and the settings.
 #[derive(Debug, Clone)]
@@ -47,8 +53,16 @@ pub struct State {
 
 /// The whole site as a service. It answers below the path prefix and, for proxies that strip it, at the root as well.
 pub fn router(state: State) -> Router {
+    let login = &state.config.login;
+    if login.is_possible() && login.secret.is_none() {
+        tracing::warn!(
+            "neither frontend.secret_key nor flask.SECRET_KEY is set: logins end with this process, and other ones do not \
+             know them"
+        );
+    }
     let site = Arc::new(site::Site::new(state));
-    frame::wrap(pages::routes().merge(api::routes()).merge(badge::routes()), site)
+    let routes = pages::routes().merge(api::routes()).merge(badge::routes()).merge(login::routes());
+    frame::wrap(routes, site)
 }
 
 /// Serves the site until `shutdown` ends; requests under way are answered first.
@@ -60,5 +74,6 @@ pub async fn serve(
     state: State,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }

@@ -32,6 +32,14 @@ pub(crate) struct Icon {
     pub(crate) shape: &'static str,
 }
 
+/// The hidden field that proves that a form comes from us.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(path = "part/token.html")]
+pub(crate) struct Token<'a> {
+    /// The token of the session.
+    pub(crate) token: &'a str,
+}
+
 /// A point in time as a short text.
 #[derive(Debug, Clone, Template)]
 #[template(path = "part/moment.html")]
@@ -73,6 +81,7 @@ struct ChangeLine {
 
 impl HtmlSafe for Mark {}
 impl HtmlSafe for Icon {}
+impl HtmlSafe for Token<'_> {}
 impl HtmlSafe for Moment {}
 impl HtmlSafe for Name<'_> {}
 impl HtmlSafe for Changes {}

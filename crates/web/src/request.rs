@@ -1,13 +1,14 @@
-//! What a request asks for: its query, its theme, its collections.
+//! What a request asks for: its query, its theme, its collections; and who sent it.
 
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
-use axum::http::{header, request::Parts};
+use axum::http::{HeaderMap, header, request::Parts};
 use koschei_db::pages::CollectionRow;
 
 use crate::error::Error;
-use crate::frame::OriginalPath;
+use crate::frame::{Caller, OriginalPath};
+use crate::login::Visitor;
 
 /// Query and cookies of a request.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,10 @@ pub(crate) struct Ask {
     pub(crate) pairs: Vec<(String, String)>,
     /// Theme chosen by the reader; `None` follows the system.
     pub(crate) theme: Option<&'static str>,
+    /// Who asks, if they are logged in.
+    pub(crate) visitor: Option<Visitor>,
+    /// What a form that was just sent has to say.
+    pub(crate) said: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Ask {
@@ -32,17 +37,32 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
             .extensions
             .get::<OriginalPath>()
             .map_or_else(|| parts.uri.path().to_owned(), |path| path.0.clone());
-        let theme = parts
-            .headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .find(|(name, _)| *name == THEME_COOKIE)
-            .and_then(|(_, value)| theme(value));
-        Ok(Self { path, pairs, theme })
+        let theme = cookie(&parts.headers, THEME_COOKIE).and_then(theme);
+        let Caller { visitor, said } =
+            parts.extensions.get::<Caller>().cloned().unwrap_or_default();
+        Ok(Self { path, pairs, theme, visitor, said })
     }
+}
+
+/// The value of a cookie.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+/// A path of this site: it begins with one slash, and nothing in it can lead elsewhere.
+pub(crate) fn own_path(path: &str) -> Option<&str> {
+    let inside = path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && path.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    inside.then_some(path)
 }
 
 /// Name of the cookie that holds the theme.
@@ -61,6 +81,13 @@ impl Ask {
     /// The first value of a parameter.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Path and query of this request, without the prefix, to come back to.
+    pub(crate) fn here(&self) -> String {
+        let pairs: Vec<(&str, &str)> =
+            self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        format!("{}{}", self.path, crate::address::query(&pairs))
     }
 
     /// Whether the request holds the one character that PostgreSQL cannot hold.
@@ -186,6 +213,21 @@ mod tests {
         assert_eq!(ask.with("order_by", Some("-name")), "?collection=f40&order_by=-name");
         assert_eq!(ask.with("order_by", None), "?collection=f40");
         assert_eq!(ask.with("page", Some("4")), "?collection=f40&order_by=name&page=4");
+    }
+
+    #[test]
+    fn only_paths_of_this_site_are_followed() {
+        assert_eq!(own_path("/package/a?collection=b"), Some("/package/a?collection=b"));
+        for wrong in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nSet-Cookie: b",
+            "/a b",
+        ] {
+            assert_eq!(own_path(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use askama::Template;
 use chrono::Utc;
@@ -14,7 +15,9 @@ use crate::assets::Assets;
 use crate::config::WebConfig;
 use crate::error::Error;
 use crate::kept::Kept;
-use crate::parts::Mark;
+use crate::limits::Limits;
+use crate::login::{Providers, Signer, Visitor, Way};
+use crate::parts::{Mark, Token};
 use crate::request::{Ask, Selection};
 use crate::text::{self, Clock};
 
@@ -28,6 +31,12 @@ pub(crate) struct Site {
     pub(crate) config: WebConfig,
     pub(crate) addresses: Addresses,
     pub(crate) assets: Assets,
+    /// Signs what browsers keep for us.
+    pub(crate) signer: Signer,
+    /// What the login provider says about itself.
+    pub(crate) providers: Providers,
+    /// How many forms come from whom.
+    limits: Limits,
     /// Packages waiting for a build, per collection id.
     waiting: Kept<(), HashMap<i32, i64>>,
     /// Unresolved packages of collections, by the ids of these.
@@ -50,6 +59,7 @@ pub(crate) struct Frame {
     pub(crate) clock: Clock,
     pub(crate) addresses: Addresses,
     pub(crate) style: String,
+    pub(crate) forms: String,
     pub(crate) script: String,
     pub(crate) theme: Option<&'static str>,
     pub(crate) title: String,
@@ -65,6 +75,12 @@ pub(crate) struct Frame {
     pub(crate) live: Option<u32>,
     /// Path and query of this page below the prefix, for forms that come back to it.
     pub(crate) here: String,
+    /// Who reads it, if they are logged in.
+    pub(crate) visitor: Option<Visitor>,
+    /// Where to log in, if that is possible.
+    pub(crate) way_in: Option<String>,
+    /// What the form that was just sent has to say.
+    pub(crate) said: Option<String>,
     pub(crate) version: &'static str,
 }
 
@@ -108,16 +124,56 @@ pub(crate) enum Tabs<'a> {
     Package { name: &'a str, states: &'a [(i32, PackageState)] },
 }
 
+impl Frame {
+    /// What every form of somebody who is logged in brings along.
+    pub(crate) fn token(&self) -> Token<'_> {
+        Token { token: self.visitor.as_ref().map_or("", |visitor| visitor.token.as_str()) }
+    }
+}
+
 impl Site {
     pub(crate) fn new(state: State) -> Self {
         Self {
             addresses: Addresses::new(&state.config.path_prefix),
+            signer: Signer::new(state.config.login.secret.as_deref()),
             pool: state.pool,
             config: state.config,
             assets: Assets::new(),
+            providers: Providers::default(),
+            limits: Limits::default(),
             waiting: Kept::default(),
             unresolved: Kept::default(),
         }
+    }
+
+    /// Where to log in and then go on to a path of ours.
+    pub(crate) fn login_address(&self, next: &str) -> String {
+        self.addresses.to(&format!("/login{}", crate::address::query(&[("next", next)])))
+    }
+
+    /// What somebody is told who has to log in, and then wants to go on to a path of ours.
+    pub(crate) fn login_needed(&self, next: &str) -> Error {
+        let possible = self.config.login.is_possible();
+        Error::LoginNeeded { way_in: possible.then(|| self.login_address(next)) }
+    }
+
+    /// Whether the reader's connection is encrypted, so that cookies may be kept to such ones.
+    pub(crate) fn is_secure(&self, way: &Way) -> bool {
+        way.https
+            || self.config.external_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// Counts a form, or an attempt to log in, of somebody.
+    pub(crate) fn count(&self, way: &Way, visitor: Option<&Visitor>) -> Result<(), Error> {
+        // A name begins with a letter that no address begins with.
+        let who = match (visitor, way.client) {
+            (Some(visitor), _) => format!("@{}", visitor.name),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => String::new(),
+        };
+        self.limits.count(&who, Instant::now()).map_err(|wait| Error::TooMany {
+            seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+        })
     }
 
     /// The collections of a request.
@@ -131,6 +187,7 @@ impl Site {
             clock: Clock { now: Utc::now() },
             addresses: self.addresses.clone(),
             style: self.addresses.to(&format!("/static/{}", self.assets.style)),
+            forms: self.addresses.to(&format!("/static/{}", self.assets.forms)),
             script: self.addresses.to(&format!("/static/{}", self.assets.script)),
             theme: ask.theme,
             title,
@@ -142,11 +199,10 @@ impl Site {
             search: String::new(),
             kept_collection: None,
             live: None,
-            here: {
-                let pairs: Vec<(&str, &str)> =
-                    ask.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-                format!("{}{}", ask.path, crate::address::query(&pairs))
-            },
+            here: ask.here(),
+            visitor: ask.visitor.clone(),
+            way_in: self.config.login.is_possible().then(|| self.login_address(&ask.here())),
+            said: ask.said.clone(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -303,6 +359,7 @@ impl Site {
             code: error.status().as_u16(),
             reason: error.status().canonical_reason().unwrap_or_default(),
             path: &ask.path,
+            way_in: error.way_in(),
             findable: matches!(error, Error::NotFound { .. }),
         }
         .render()
@@ -320,6 +377,7 @@ struct ErrorPage<'a> {
     code: u16,
     reason: &'a str,
     path: &'a str,
+    way_in: Option<&'a str>,
     findable: bool,
 }
 

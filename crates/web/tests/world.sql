@@ -190,3 +190,7 @@ INSERT INTO resource_consumption_stats
 SELECT p.name, t.arch, sum(t.finished - t.started),
        extract(epoch FROM sum(t.finished - t.started)) / (SELECT extract(epoch FROM sum(finished - started)) FROM koji_task)
 FROM koji_task t JOIN build b ON b.id = t.build_id JOIN package p ON p.id = b.package_id GROUP BY 1, 2;
+
+-- What is made later gets numbers of its own.
+SELECT setval('user_id_seq', 1000), setval('package_group_id_seq', 1000), setval('build_id_seq', 2000000),
+       setval('base_package_id_seq', 100000), setval('package_id_seq', 100000);

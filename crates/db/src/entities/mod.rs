@@ -27,4 +27,4 @@ pub use group::{
 pub use notice::{clear_notice, notice, set_notice};
 pub use package::{BasePackage, Package, base_packages, package, packages_by_name};
 pub use resolution::{ResolutionChange, resolution_changes_of};
-pub use user::{User, admins, ensure_user, set_admin, user};
+pub use user::{User, admins, ensure_user, ensure_user_as, set_admin, user};

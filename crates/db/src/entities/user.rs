@@ -30,15 +30,30 @@ pub async fn user(executor: impl PgExecutor<'_>, name: &str) -> Result<Option<Us
 /// # Errors
 /// When the database cannot be changed.
 pub async fn ensure_user(connection: &mut PgConnection, name: &str) -> Result<User> {
+    ensure_user_as(connection, name, false).await
+}
+
+/// The user of this name, registered if they were not; `admin` says what somebody new is. Who is known stays what they are.
+///
+/// # Errors
+/// When the database cannot be changed.
+pub async fn ensure_user_as(
+    connection: &mut PgConnection,
+    name: &str,
+    admin: bool,
+) -> Result<User> {
     loop {
         if let Some(user) = user(&mut *connection, name).await? {
             return Ok(user);
         }
         // Somebody else may be registering them; then it waits for that, and finds the row at the next turn.
-        sqlx::query("INSERT INTO \"user\" (name) VALUES ($1) ON CONFLICT (name) DO NOTHING")
-            .bind(name)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO \"user\" (name, admin) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name)
+        .bind(admin)
+        .execute(&mut *connection)
+        .await?;
     }
 }
 

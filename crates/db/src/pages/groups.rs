@@ -69,3 +69,61 @@ pub async fn group(
     .await
     .map_err(Into::into)
 }
+
+/// A group in short.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct GroupChoice {
+    /// Row id.
+    pub id: i32,
+    /// User whose group it is; `None` for a global group.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+impl std::fmt::Display for GroupChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{namespace}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// The groups that somebody may change, global ones first: those they own, and for administrators all global ones.
+pub async fn editable_groups(
+    db: impl Database<'_>,
+    user_id: i32,
+    admin: bool,
+) -> crate::Result<Vec<GroupChoice>> {
+    sqlx::query_as(
+        r#"SELECT g.id, g.namespace, g.name FROM package_group g
+           WHERE EXISTS (SELECT FROM group_acl a WHERE a.group_id = g.id AND a.user_id = $1)
+              OR ($2 AND g.namespace IS NULL)
+           ORDER BY g.namespace COLLATE "C" NULLS FIRST, g.name COLLATE "C""#,
+    )
+    .bind(user_id)
+    .bind(admin)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
+/// The groups that somebody owns, also global ones, by name.
+pub async fn groups_of(db: impl Database<'_>, user: &str) -> crate::Result<Vec<GroupRow>> {
+    sqlx::query_as(
+        r#"SELECT g.id, g.namespace, g.name,
+                  count(b.id) FILTER (WHERE NOT b.all_blocked) AS packages
+           FROM "user" u
+           JOIN group_acl a ON a.user_id = u.id
+           JOIN package_group g ON g.id = a.group_id
+           LEFT JOIN package_group_relation r ON r.group_id = g.id
+           LEFT JOIN base_package b ON b.id = r.base_id
+           WHERE u.name = $1
+           GROUP BY g.id ORDER BY g.namespace COLLATE "C" NULLS FIRST, g.name COLLATE "C""#,
+    )
+    .bind(user)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}

@@ -25,7 +25,7 @@ pub use build::{
 };
 pub use causes::{UnresolvedPackage, unresolved_packages};
 pub use front::{Counts, Turned, counts, turned};
-pub use groups::{GroupPage, GroupRow, group, groups};
+pub use groups::{GroupChoice, GroupPage, GroupRow, editable_groups, group, groups, groups_of};
 pub use package::{
     BuildOutcome, CulpritCount, HistoryBuild, HistoryResolution, PackageRow, Trouble,
     culprit_counts, history_builds, history_resolutions, package, similar_names, trouble,

@@ -12,6 +12,8 @@ use crate::failure::Failure;
 
 /// Serves pages until asked to stop.
 pub(super) async fn serve(config: &Config, pool: Pool, stop: Stop) -> Result<ExitCode, Failure> {
+    let settings = WebConfig::try_from(config)
+        .map_err(|error| Failure::new(format_args!("web cannot use the configuration: {error}")))?;
     let address = &config.frontend.listen;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let remedy = match error.kind() {
@@ -21,7 +23,7 @@ pub(super) async fn serve(config: &Config, pool: Pool, stop: Stop) -> Result<Exi
         Failure::new(format_args!("web cannot listen on {address} ({error}): {remedy}"))
     })?;
     tracing::info!(%address, "web serves pages");
-    let state = State { pool, config: WebConfig::from(config) };
+    let state = State { pool, config: settings };
     koschei_web::serve(listener, state, async move { stop.requested().await })
         .await
         .map_err(|error| Failure::new(format_args!("web ended: {error}")))?;

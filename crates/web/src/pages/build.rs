@@ -4,9 +4,11 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use koschei_core::states::BuildState;
+use koschei_db::forms as db_forms;
 use koschei_db::pages::{self as db, BuildRow, CollectionRow, TaskRow};
 
 use crate::error::Error;
+use crate::forms::{self, Form};
 use crate::parts::{Changes, Mark, Moment, Name};
 use crate::request::Ask;
 use crate::site::{Frame, Section, SharedSite, Site, Tabs};
@@ -102,6 +104,52 @@ struct Page<'a> {
     /// The build that it was compared with, and its address.
     compared: Option<(i32, String)>,
     no_changes: &'static str,
+    /// Address of the form that cancels it, for those who may.
+    cancel: Option<String>,
+}
+
+/// No build has this number.
+fn unknown_build(id: &str) -> Error {
+    Error::not_found(
+        format!("There is no build {id}"),
+        "Builds are removed after a time. The page of the package shows those that are left.",
+    )
+}
+
+/// `/build/ID/cancel`: an administrator wants a build cancelled. The polling service does it.
+pub(crate) async fn cancel(
+    State(site): State<SharedSite>,
+    Path(id): Path<String>,
+    form: Form,
+) -> Result<Response, Error> {
+    if !form.visitor.admin {
+        return Err(Error::Forbidden {
+            title: "Only administrators cancel builds".to_owned(),
+            advice: "Nothing was changed. Ask one of them, or wait until the build ends."
+                .to_owned(),
+        });
+    }
+    let number: i32 = id.parse().map_err(|_| unknown_build(&id))?;
+    let build = db::build(&site.pool, number).await?.ok_or_else(|| unknown_build(&id))?;
+    let mut connection = site.pool.acquire().await.map_err(koschei_db::Error::from)?;
+    let requested = match db_forms::cancel_build(&mut connection, &form.actor(), build.id).await {
+        Ok(requested) => requested,
+        Err(error) => {
+            return Err(Error::bad_request("Nothing was changed", forms::mistake(error)?));
+        }
+    };
+    if !requested && BuildState::from_number(build.state) != Some(BuildState::Running) {
+        return Err(Error::bad_request(
+            "This build is over",
+            "Nothing was changed: only a running build can be cancelled.",
+        ));
+    }
+    let said = if requested {
+        "The build will be cancelled in Koji within the next minutes, and then it is gone from here."
+    } else {
+        "Somebody had asked for that already."
+    };
+    Ok(form.done(&site, &format!("/build/{number}"), said))
 }
 
 /// The page.
@@ -110,12 +158,7 @@ pub(crate) async fn build(
     Path(id): Path<String>,
     ask: Ask,
 ) -> Result<Response, Error> {
-    let unknown = || {
-        Error::not_found(
-            format!("There is no build {id}"),
-            "Builds are removed after a time. The page of the package shows those that are left.",
-        )
-    };
+    let unknown = || unknown_build(&id);
     let number: i32 = id.parse().map_err(|_| unknown())?;
     let (selection, build) = tokio::try_join!(
         async { site.selection(&Ask { pairs: Vec::new(), ..ask.clone() }).await },
@@ -176,6 +219,12 @@ pub(crate) async fn build(
             .zip(build.compared_id)
             .map(|(task, id)| (task, frame.addresses.build(id))),
         no_changes: no_changes(&build, state),
+        cancel: ask
+            .visitor
+            .as_ref()
+            .filter(|visitor| visitor.admin && state == Some(BuildState::Running))
+            .filter(|_| !build.cancel_requested)
+            .map(|_| format!("{}/cancel", frame.addresses.build(build.id))),
         state,
         build: &build,
         collection: &collection,

@@ -3,19 +3,36 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use koschei_db::pages::{self as db, GroupPage, PackageSet};
+use koschei_db::pages::{self as db, GroupPage, GroupRow, PackageSet};
 
 use crate::error::Error;
+use crate::login::Visitor;
 use crate::pages::packages::{Table, table};
 use crate::parts::{Mark, Name};
 use crate::request::Ask;
 use crate::site::{Frame, Section, SharedSite, Site, Tabs};
 use crate::text;
 
-struct Line {
-    name: String,
-    href: String,
-    packages: String,
+/// A group in a list.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) href: String,
+    pub(crate) packages: String,
+}
+
+/// Groups as lines of a list; those of users with their namespace.
+pub(crate) fn lines(frame: &Frame, groups: Vec<GroupRow>) -> Vec<Line> {
+    groups
+        .into_iter()
+        .map(|group| Line {
+            href: frame.addresses.group(group.namespace.as_deref(), &group.name),
+            name: match &group.namespace {
+                Some(namespace) => format!("{namespace}/{}", group.name),
+                None => group.name,
+            },
+            packages: text::count(group.packages),
+        })
+        .collect()
 }
 
 #[derive(Template)]
@@ -23,25 +40,25 @@ struct Line {
 struct Groups<'a> {
     frame: &'a Frame,
     lines: Vec<Line>,
+    mine: Vec<Line>,
 }
 
-/// All global groups.
+/// All global groups, and those that the reader owns.
 pub(crate) async fn groups(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {
     let selection = site.selection(&ask).await?;
-    let (mut frame, groups) = tokio::try_join!(
+    let (mut frame, groups, mine) = tokio::try_join!(
         site.frame(&ask, &selection, Section::Groups, "Groups".to_owned(), Tabs::Elsewhere),
         async { Ok(db::groups(&site.pool).await?) },
+        async {
+            match &ask.visitor {
+                Some(visitor) => Ok(db::groups_of(&site.pool, &visitor.name).await?),
+                None => Ok(Vec::new()),
+            }
+        },
     )?;
     frame.live = None;
-    let lines = groups
-        .into_iter()
-        .map(|group| Line {
-            href: frame.addresses.group(group.namespace.as_deref(), &group.name),
-            name: group.name,
-            packages: text::count(group.packages),
-        })
-        .collect();
-    super::page(&Groups { frame: &frame, lines })
+    let (lines, mine) = (lines(&frame, groups), lines(&frame, mine));
+    super::page(&Groups { frame: &frame, lines, mine })
 }
 
 #[derive(Template)]
@@ -51,7 +68,32 @@ struct Page<'a> {
     group: &'a GroupPage,
     title: &'a str,
     owners: String,
+    /// Address of the form, for those who may change it.
+    edit: Option<String>,
     table: &'a Table,
+}
+
+/// Whether somebody may change a group: its owners and administrators.
+pub(crate) fn may_edit(visitor: &Visitor, group: &GroupPage) -> bool {
+    visitor.admin || group.owners.contains(&visitor.name)
+}
+
+/// The group of this name.
+pub(crate) async fn find(
+    site: &Site,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<GroupPage, Error> {
+    db::group(&site.pool, namespace, name).await?.ok_or_else(|| {
+        let title = match namespace {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name.to_owned(),
+        };
+        Error::not_found(
+            format!("No group is called {title}"),
+            "The page of groups lists all global ones.",
+        )
+    })
 }
 
 /// A global group.
@@ -82,15 +124,7 @@ async fn group(
         Some(namespace) => format!("{namespace}/{name}"),
         None => name.to_owned(),
     };
-    let (selection, group) = tokio::try_join!(site.selection(ask), async {
-        Ok(db::group(&site.pool, namespace, name).await?)
-    },)?;
-    let Some(group) = group else {
-        return Err(Error::not_found(
-            format!("No group is called {title}"),
-            "The page of groups lists all global ones.",
-        ));
-    };
+    let (selection, group) = tokio::try_join!(site.selection(ask), find(site, namespace, name))?;
     let frame = site
         .frame(ask, &selection, Section::Groups, title.clone(), Tabs::SamePage { all: Some("All") })
         .await?;
@@ -98,6 +132,11 @@ async fn group(
         table(site, ask, &frame, &selection, PackageSet::Group(group.id), None, false).await?;
     super::page(&Page {
         owners: text::enumeration(&group.owners),
+        edit: ask
+            .visitor
+            .as_ref()
+            .filter(|visitor| may_edit(visitor, &group))
+            .map(|_| format!("{}/edit", frame.addresses.group(namespace, name))),
         group: &group,
         title: &title,
         table: &table,

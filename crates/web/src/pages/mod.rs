@@ -1,10 +1,13 @@
 //! The pages: one module each, named after its address.
 
+mod add_packages;
 mod affected_by;
 mod broken;
 mod build;
 mod collections;
 mod documentation;
+mod edit_group;
+mod edit_package;
 mod front;
 mod groups;
 mod package;
@@ -13,6 +16,7 @@ mod robots;
 mod search;
 mod stats;
 mod theme;
+mod user;
 
 use askama::Template;
 use axum::Router;
@@ -30,13 +34,28 @@ pub(crate) fn routes() -> Router<SharedSite> {
         .route("/", get(front::front))
         .route("/packages", get(packages::packages))
         .route("/package/{name}", get(package::package))
+        .route("/package/{name}/edit", get(edit_package::show).post(edit_package::edit))
+        .route("/add-packages", get(add_packages::show).post(add_packages::add))
         .route("/build/{id}", get(build::build))
+        .route("/build/{id}/cancel", post(build::cancel))
         .route("/broken", get(broken::broken))
         .route("/collections", get(collections::collections))
         .route("/collection/{name}", get(collections::collection))
         .route("/groups", get(groups::groups))
         .route("/groups/{name}", get(groups::global_group))
         .route("/groups/{namespace}/{name}", get(groups::user_group))
+        .route("/add-group", get(edit_group::show_new).post(edit_group::add))
+        .route("/groups/{name}/edit", get(edit_group::show_global).post(edit_group::edit_global))
+        .route("/groups/{name}/delete", get(edit_group::ask_global).post(edit_group::delete_global))
+        .route(
+            "/groups/{namespace}/{name}/edit",
+            get(edit_group::show_of_user).post(edit_group::edit_of_user),
+        )
+        .route(
+            "/groups/{namespace}/{name}/delete",
+            get(edit_group::ask_of_user).post(edit_group::delete_of_user),
+        )
+        .route("/user/{name}", get(user::user))
         .route("/search", get(search::search))
         .route("/affected-by/{name}", get(affected_by::affected_by))
         .route("/stats", get(stats::stats))
@@ -48,7 +67,7 @@ pub(crate) fn routes() -> Router<SharedSite> {
 }
 
 /// Renders a page.
-fn page(template: &impl Template) -> Result<Response, Error> {
+pub(crate) fn page(template: &impl Template) -> Result<Response, Error> {
     Ok(crate::frame::html(template.render()?))
 }
 

@@ -1,17 +1,24 @@
 //! `POST /theme`: light, dark, or what the system says, kept in a cookie.
 
-use axum::extract::{Form, State};
-use axum::http::{HeaderValue, header};
+use axum::extract::{Extension, Request, State};
 use axum::response::Response;
+use chrono::TimeDelta;
 
-use crate::request::{THEME_COOKIE, theme as known};
+use crate::error::Error;
+use crate::forms;
+use crate::login::{Way, add_cookie, set_cookie};
+use crate::request::{THEME_COOKIE, own_path, theme as known};
 use crate::site::SharedSite;
 
-/// Sets the theme and goes back to where the reader came from, on this site only.
+/// Sets the theme and goes back to where the reader came from, on this site only. Anybody may do that.
 pub(crate) async fn theme(
     State(site): State<SharedSite>,
-    Form(fields): Form<Vec<(String, String)>>,
-) -> Response {
+    Extension(way): Extension<Way>,
+    request: Request,
+) -> Result<Response, Error> {
+    site.count(&way, None)?;
+    let (parts, body) = request.into_parts();
+    let fields = forms::fields(&parts.headers, body).await?;
     let value = |name: &str| {
         fields
             .iter()
@@ -21,44 +28,12 @@ pub(crate) async fn theme(
     };
     let next = own_path(value("next")).unwrap_or("/");
     let mut response = crate::frame::redirect(&site.addresses.to(next));
-    let path = format!("{}/", site.config.path_prefix);
-    let cookie = match known(value("theme")) {
-        Some(theme) => {
-            format!("{THEME_COOKIE}={theme}; Path={path}; Max-Age=31536000; SameSite=Lax; HttpOnly")
-        }
-        None => format!("{THEME_COOKIE}=; Path={path}; Max-Age=0; SameSite=Lax; HttpOnly"),
+    let (theme, lasts) = match known(value("theme")) {
+        Some(theme) => (theme, Some(TimeDelta::days(365))),
+        None => ("", None),
     };
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
-}
-
-/// A path of this site: it begins with one slash, and nothing in it can lead elsewhere.
-pub(crate) fn own_path(path: &str) -> Option<&str> {
-    let inside = path.starts_with('/')
-        && !path.starts_with("//")
-        && !path.contains('\\')
-        && path.bytes().all(|byte| (0x21..0x7f).contains(&byte));
-    inside.then_some(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_paths_of_this_site_are_followed() {
-        assert_eq!(own_path("/package/a?collection=b"), Some("/package/a?collection=b"));
-        for wrong in [
-            "",
-            "//evil.example",
-            "/\\evil.example",
-            "https://evil.example",
-            "/a\r\nSet-Cookie: b",
-            "/a b",
-        ] {
-            assert_eq!(own_path(wrong), None, "{wrong}");
-        }
-    }
+    let secure = site.is_secure(&way);
+    let path = site.addresses.to("/");
+    add_cookie(&mut response, &set_cookie(THEME_COOKIE, theme, &path, lasts, secure));
+    Ok(response)
 }

@@ -1,11 +1,15 @@
 //! A site over a populated database, and small tools to look at its answers.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use koschei_db::testing::{self, Database};
-use koschei_web::{Link, State, WebConfig};
+use koschei_web::{Link, Login, State, WebConfig};
 use tower::ServiceExt as _;
 
 /// The site; its database lives as long.
@@ -49,6 +53,110 @@ pub(crate) async fn site_with(config: WebConfig, sql: &'static str) -> Site {
     sqlx::raw_sql(sql).execute(database.pool()).await.unwrap();
     let router = koschei_web::router(State { pool: database.pool().clone(), config });
     Site { database, router }
+}
+
+/// The proxy that the sites of these tests trust.
+pub(crate) const PROXY: &str = "10.0.0.1:4711";
+
+/// A configuration with logins by a proxy.
+pub(crate) fn with_login() -> WebConfig {
+    let login = Login {
+        secret: Some("the secret of all processes".to_owned()),
+        proxies: vec!["10.0.0.0/24".parse().unwrap()],
+        ..Login::default()
+    };
+    WebConfig { login, ..config() }
+}
+
+/// What somebody with a browser does: it keeps cookies and knows the pages that it was on.
+pub(crate) struct Browser<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) cookies: BTreeMap<String, String>,
+    /// Token of the forms of the page that was opened last.
+    pub(crate) token: String,
+    /// Where its requests come from.
+    pub(crate) peer: &'static str,
+    /// What the proxy adds to its requests.
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl<'a> Browser<'a> {
+    pub(crate) fn new(site: &'a Site) -> Self {
+        Self {
+            site,
+            cookies: BTreeMap::new(),
+            token: String::new(),
+            peer: PROXY,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A browser of somebody who logged in by way of the proxy.
+    pub(crate) async fn of(site: &'a Site, name: &str) -> Self {
+        // Each at a place of its own, so that the limit for logins from one place holds nobody up.
+        static PLACES: std::sync::atomic::AtomicU32 =
+            std::sync::atomic::AtomicU32::new(0xcb00_7100);
+        let place = PLACES.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let place = std::net::Ipv4Addr::from(place).to_string();
+        let mut browser = Self::new(site);
+        browser.headers = vec![("REMOTE_USER", name.to_owned()), ("X-Forwarded-For", place)];
+        let answer = browser.get("/login").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+        browser.headers.clear();
+        browser.get("/documentation").await;
+        browser
+    }
+
+    pub(crate) async fn send(&mut self, mut request: Request<Body>) -> Answer {
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().unwrap());
+        }
+        for (name, value) in &self.headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let peer: SocketAddr = self.peer.parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = self.site.ask(request).await;
+        for cookie in answer.headers.get_all(header::SET_COOKIE) {
+            let (pair, attributes) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        if let Some((_, rest)) = answer.body.split_once("name=\"csrf_token\" value=\"") {
+            self.token = rest.split('"').next().unwrap().to_owned();
+        }
+        answer
+    }
+
+    pub(crate) async fn get(&mut self, address: &str) -> Answer {
+        self.send(Request::get(address).body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a form of exactly these fields.
+    pub(crate) async fn post_bare(&mut self, address: &str, fields: &[(&str, &str)]) -> Answer {
+        let body: String = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields.iter().copied())
+            .finish();
+        let request = Request::post(address)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// Sends a form as a page of the site would.
+    pub(crate) async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.token.clone();
+        let mut all = vec![("csrf_token", token.as_str())];
+        all.extend_from_slice(fields);
+        self.post_bare(address, &all).await
+    }
 }
 
 impl Site {
