@@ -24,7 +24,9 @@ impl Rows {
     /// Asks the processor for a row that will be needed soon.
     #[inline]
     pub(crate) fn announce(&self, i: u32) {
-        std::hint::black_box(self.data.get(self.offsets[i as usize] as usize).copied());
+        if let Some(first) = self.data.get(self.offsets[i as usize] as usize) {
+            prefetch(first);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -232,9 +234,29 @@ impl Strings {
 
     /// Asks the processor for what [`Strings::find`] will look at first.
     pub(crate) fn announce(&self, text: &str) {
+        if let Some(slot) = self.first_slot(text) {
+            prefetch(slot);
+        }
+    }
+
+    /// Asks the processor for what [`Strings::find`] will look at next, when the first is there. Returns the string
+    /// that it will probably find.
+    pub(crate) fn announce_ends(&self, text: &str) -> Option<u32> {
+        let id = *self.first_slot(text)?;
+        prefetch(self.ends.get(id as usize)?);
+        Some(id)
+    }
+
+    /// Asks the processor for a string, when its ends are there.
+    pub(crate) fn announce_text(&self, id: u32) {
+        if let Some(first) = self.get(id).as_bytes().first() {
+            prefetch(first);
+        }
+    }
+
+    fn first_slot(&self, text: &str) -> Option<&u32> {
         let mask = self.table.slots.len().wrapping_sub(1);
-        let slot = self.table.slots.get(hash_bytes(text.as_bytes()) as usize & mask);
-        std::hint::black_box(slot.copied());
+        self.table.slots.get(hash_bytes(text.as_bytes()) as usize & mask)
     }
 
     pub(crate) fn intern(&mut self, text: &str) -> u32 {
@@ -300,4 +322,65 @@ impl RowSet {
             }
         }
     }
+}
+
+/// Packages, one bit for each, to be had again in ascending order; and one bit for each word that is not empty, since most
+/// are.
+#[derive(Debug)]
+pub(crate) struct PackageSet {
+    words: Vec<u64>,
+    used: Vec<u64>,
+}
+
+impl PackageSet {
+    /// An empty set of packages below a number.
+    pub(crate) fn new(packages: usize) -> Self {
+        let words = packages.div_ceil(64);
+        PackageSet { words: vec![0; words], used: vec![0; words.div_ceil(64)] }
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, package: u32) {
+        let word = package as usize / 64;
+        self.words[word] |= 1 << (package % 64);
+        self.used[word / 64] |= 1 << (word % 64);
+    }
+
+    /// Takes all out, the lowest first.
+    #[inline]
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(u32)) {
+        for (i, used) in self.used.iter_mut().enumerate() {
+            for_each_bit(std::mem::take(used), i, |word| {
+                for_each_bit(std::mem::take(&mut self.words[word]), word, |package| {
+                    each(package as u32)
+                });
+            });
+        }
+    }
+}
+
+#[inline]
+fn for_each_bit(mut bits: u64, word: usize, mut each: impl FnMut(usize)) {
+    while bits != 0 {
+        each(word * 64 + bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
+}
+
+/// Asks the processor for the line of memory with this in it, which will be needed soon, and waits for nothing.
+#[inline]
+pub(crate) fn prefetch<T>(soon: &T) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(
+        unsafe_code,
+        reason = "an intrinsic; a hint about memory that is borrowed here changes nothing"
+    )]
+    // SAFETY: the processor may do with it what it likes, and the address is valid.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon).cast());
+    }
+    // Elsewhere there is no such intrinsic in stable Rust; to read it is the next best.
+    #[cfg(not(target_arch = "x86_64"))]
+    std::hint::black_box(std::ptr::from_ref(soon));
 }

@@ -4,10 +4,13 @@ use crate::policy::Mode;
 use crate::rich::{Literal, package_of};
 use crate::solver::{Solver, Status};
 
-/// A choice that is open: where it stands in the order of decisions, and which clause it comes from.
+/// A choice that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Choice {
+    /// Where it stands in the order of decisions: a package's clause, a job or a learnt clause.
     pub(crate) key: u64,
+    /// The clause it comes from, as in [`Universe::clauses`](crate::Universe), or the job or learnt clause.
+    clause: u32,
 }
 
 /// The choices that may still be open, in the order of decisions. Kept up while decisions are only added: what is
@@ -83,8 +86,10 @@ impl Solver<'_> {
             open.known = 0;
             open.choices.clear();
             let after = self.universe.len() as u64 + 1;
-            let several =
-                self.several.iter().map(|id| Choice { key: (after + u64::from(*id)) << 32 });
+            let several = self
+                .several
+                .iter()
+                .map(|id| Choice { key: (after + u64::from(*id)) << 32, clause: *id });
             open.choices.extend(several);
         }
         if open.known < self.choices.len() {
@@ -101,14 +106,13 @@ impl Solver<'_> {
     fn is_open(&self, choice: Choice) -> bool {
         let universe = self.universe;
         if self.is_dynamic(choice) {
-            let id = self.dynamic_of(choice);
-            return self.status(id) == Status::Open
-                && !self.dynamic.row(id).iter().any(|literal| {
+            return self.status(choice.clause) == Status::Open
+                && !self.dynamic.row(choice.clause).iter().any(|literal| {
                     let literal = *literal as Literal;
                     literal < 0 && self.decision[package_of(literal) as usize] <= 0
                 });
         }
-        let clause = self.clause_of(choice);
+        let clause = choice.clause;
         let lists = universe.clause_lists.len() as u32;
         if clause < lists {
             !self.satisfied(clause)
@@ -117,9 +121,10 @@ impl Solver<'_> {
         }
     }
 
-    /// The choice of a package's clause; highest package first.
-    pub(crate) fn choice(&self, package: u32, index: u32) -> Choice {
-        Choice { key: u64::from(self.universe.len() as u32 - package) << 32 | u64::from(index) }
+    /// The choice of a package's clause, which is the one with this index; highest package first.
+    pub(crate) fn choice(&self, package: u32, index: u32, clause: u32) -> Choice {
+        let from_the_last = self.universe.len() as u32 - package;
+        Choice { key: u64::from(from_the_last) << 32 | u64::from(index), clause }
     }
 
     /// Whether it comes from a job or a learnt clause.
@@ -127,24 +132,15 @@ impl Solver<'_> {
         choice.key >> 32 > self.universe.len() as u64
     }
 
-    fn dynamic_of(&self, choice: Choice) -> u32 {
-        (choice.key >> 32) as u32 - self.universe.len() as u32 - 1
-    }
-
-    fn clause_of(&self, choice: Choice) -> u32 {
-        let package = self.universe.len() as u32 - (choice.key >> 32) as u32;
-        self.universe.clauses.row(package)[choice.key as u32 as usize]
-    }
-
     fn choice_candidates(&mut self, choice: Choice) {
         if self.is_dynamic(choice) {
-            self.job_candidates(self.dynamic_of(choice));
+            self.job_candidates(choice.clause);
             return;
         }
         self.candidates.clear();
         let universe = self.universe;
         let lists = universe.clause_lists.len() as u32;
-        let clause = self.clause_of(choice);
+        let clause = choice.clause;
         let decision = &self.decision;
         if clause < lists {
             let members = universe.clause_lists.row(clause).iter().copied();

@@ -67,11 +67,11 @@ impl Solver<'_> {
         if let Some(conflict) = self.conflict {
             proof.add(conflict);
         }
-        for (literal, why) in self.trail.iter().zip(&self.why).rev() {
-            if proof.rests_on.contains(&package_of(*literal))
-                && let Some(why) = why
+        for decided in self.trail.iter().rev() {
+            if proof.rests_on.contains(&package_of(decided.literal))
+                && let Some(why) = decided.why
             {
-                proof.add(*why);
+                proof.add(why);
             }
         }
         proof.steps

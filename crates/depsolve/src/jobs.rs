@@ -92,12 +92,7 @@ impl Solver<'_> {
     /// Adds what the package to be built requires.
     pub(crate) fn add_build_requires(&mut self, requires: &[Dep], problems: &mut Vec<Problem>) {
         let universe = self.universe;
-        // Where they are is a matter of chance, so all are asked for before the first is waited for.
-        for dep in requires {
-            if let Dep::Relation(relation) = dep {
-                universe.offers.strings.announce(&relation.name);
-            }
-        }
+        universe.offers.announce(requires, &mut self.found);
         for (i, dep) in requires.iter().enumerate() {
             let source = JobSource::BuildRequires(i);
             self.found.clear();

@@ -78,7 +78,7 @@ impl Solver<'_> {
             });
             let literal = loop {
                 index -= 1;
-                let literal = self.trail[index];
+                let literal = self.trail[index].literal;
                 let package = package_of(literal);
                 if seen[package as usize] && self.decision[package as usize].abs() == level {
                     break literal;
@@ -89,7 +89,7 @@ impl Solver<'_> {
             if left == 0 {
                 break -literal;
             }
-            match self.why[index] {
+            match self.trail[index].why {
                 Some(why) => clause = why,
                 // The decision itself is the last of its level, so `left` was 0 before.
                 None => break -literal,

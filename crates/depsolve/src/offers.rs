@@ -2,7 +2,7 @@
 
 use rpm::{ConstraintRef, Dep, Op, Relation, Rich};
 
-use crate::arrays::{Rows, Strings};
+use crate::arrays::{Rows, Strings, prefetch};
 
 /// No string, no version range: whatever the context, nothing.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -66,6 +66,28 @@ impl Offers {
         let provided = (0..provides.len() as u32).filter(is_provided);
         let others = paths.iter().copied().filter(|path| !is_provided(path));
         strings.index_only(provided.chain(others));
+    }
+
+    /// Asks the processor for what will be needed to find who provides these. Where it is is a matter of chance, so all
+    /// is asked for before the first is waited for. `found` is scratch.
+    pub(crate) fn announce(&self, dependencies: &[Dep], found: &mut Vec<u32>) {
+        let names = || {
+            dependencies.iter().filter_map(|dep| match dep {
+                Dep::Relation(relation) => Some(relation.name.as_str()),
+                Dep::Rich(_) => None,
+            })
+        };
+        for name in names() {
+            self.strings.announce(name);
+        }
+        found.clear();
+        found.extend(names().filter_map(|name| self.strings.announce_ends(name)));
+        for name in found.iter() {
+            self.strings.announce_text(*name);
+            if let Some(offset) = self.provides.offsets.get(*name as usize) {
+                prefetch(offset);
+            }
+        }
     }
 
     pub(crate) fn constraint(&self, range: u32) -> Option<ConstraintRef<'_>> {

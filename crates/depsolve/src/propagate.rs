@@ -6,7 +6,7 @@
 
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of, positive};
-use crate::solver::{Clause, Solver, Status};
+use crate::solver::{Clause, Decided, Solver, Status};
 use crate::universe::{SINGLE, Universe};
 use crate::watch::Since;
 
@@ -16,17 +16,19 @@ impl Solver<'_> {
     pub(crate) fn assign(&mut self, literal: Literal, level: i32, why: Option<Clause>) {
         self.decision[package_of(literal) as usize] = if literal > 0 { level } else { -level };
         self.universe.walk.announce(package_of(literal));
-        self.trail.push(literal);
-        self.why.push(why);
-        self.choice_marks.push(0);
+        self.trail.push(Decided { literal, why, choices: 0 });
     }
 
     /// Draws all conclusions; a clause that cannot be satisfied any more is returned.
     pub(crate) fn propagate(&mut self, level: i32) -> Option<Clause> {
         while self.head < self.trail.len() {
-            let literal = self.trail[self.head];
-            self.choice_marks[self.head] = self.choices.len() as u32;
+            let decided = &mut self.trail[self.head];
+            decided.choices = self.choices.len() as u32;
+            let literal = decided.literal;
             self.head += 1;
+            if let Some(next) = self.trail.get(self.head + 1) {
+                self.universe.walk.announce_parts(package_of(next.literal));
+            }
             let package = package_of(literal);
             // All counters of this entry are raised before anything else, so that undoing can rely on it.
             if literal > 0 {
@@ -79,9 +81,12 @@ impl Solver<'_> {
         // libsolv's order: clauses as rows of literals compared number by number. It decides which of several
         // contradictions is noticed, and so what is learnt. Lists, with one negative literal, come last.
         let failed = -positive(package);
-        let conflict = self.look_at_watches(failed, Since::Later, level);
-        if conflict.is_some() {
-            return conflict;
+        let watched = self.watches.has(failed);
+        if watched {
+            let conflict = self.look_at_watches(failed, Since::Later, level);
+            if conflict.is_some() {
+                return conflict;
+            }
         }
         let all_general: &[u32] =
             if step.in_general() { universe.general_negative.row(package) } else { &[] };
@@ -146,7 +151,7 @@ impl Solver<'_> {
             let list = *clause;
             let clause = Clause::List { package, list };
             if several {
-                let choice = self.choice(package, index as u32);
+                let choice = self.choice(package, index as u32, list);
                 self.choices.push(choice);
             } else if open == NONE {
                 return Some(clause);
@@ -157,7 +162,7 @@ impl Solver<'_> {
         for clause in all_general {
             self.note_general_choice(*clause);
         }
-        self.look_at_watches(failed, Since::Beginning, level)
+        if watched { self.look_at_watches(failed, Since::Beginning, level) } else { None }
     }
 
     /// Remembers a general clause of which all negative literals have failed, and several others are left.
@@ -169,7 +174,8 @@ impl Solver<'_> {
         });
         let place = &self.universe.general_place[clause as usize * 2..][..2];
         if all_installed && place[0] != NONE && self.status_of(literals) == Status::Open {
-            let choice = self.choice(place[0], place[1]);
+            let lists = self.universe.clause_lists.len() as u32;
+            let choice = self.choice(place[0], place[1], lists + clause);
             self.choices.push(choice);
         }
     }
@@ -183,7 +189,8 @@ impl Solver<'_> {
         }
         let waiting = &self.trail[self.head..];
         let first = members.iter().find(|member| {
-            self.decision[**member as usize] == 0 || waiting.contains(&-positive(**member))
+            self.decision[**member as usize] == 0
+                || waiting.iter().any(|decided| decided.literal == -positive(**member))
         });
         first.is_some_and(|member| self.decision[*member as usize] < 0)
     }
@@ -195,7 +202,7 @@ impl Solver<'_> {
         let unseen = members.iter().filter(|member| {
             **member == package
                 || self.decision[**member as usize] == 0
-                || waiting.contains(&-positive(**member))
+                || waiting.iter().any(|decided| decided.literal == -positive(**member))
         });
         unseen.take(1 + usize::from(is_active)).any(|member| *member == package)
     }
@@ -203,9 +210,12 @@ impl Solver<'_> {
     fn after_exclude(&mut self, package: u32, level: i32) -> Option<Clause> {
         let universe = self.universe;
         let failed = positive(package);
-        let conflict = self.look_at_watches(failed, Since::Later, level);
-        if conflict.is_some() {
-            return conflict;
+        let watched = self.watches.has(failed);
+        if watched {
+            let conflict = self.look_at_watches(failed, Since::Later, level);
+            if conflict.is_some() {
+                return conflict;
+            }
         }
         for requirer in universe.only_for.row(package) {
             let decided = self.decision[*requirer as usize];
@@ -277,41 +287,40 @@ impl Solver<'_> {
             }
             self.assign(positive(open), level, Some(clause));
         }
-        self.look_at_watches(failed, Since::Beginning, level)
+        if watched { self.look_at_watches(failed, Since::Beginning, level) } else { None }
     }
 
     /// Takes back all decisions above a level.
     pub(crate) fn undo_above(&mut self, level: i32) {
-        while let Some(literal) = self.trail.last().copied()
-            && self.decision[package_of(literal) as usize].abs() > level
+        while let Some(decided) = self.trail.last().copied()
+            && self.decision[package_of(decided.literal) as usize].abs() > level
         {
-            self.undo_last(literal);
+            self.undo_last(decided);
         }
     }
 
     /// Takes back all decisions but the first ones.
     pub(crate) fn undo_to(&mut self, decisions: usize) {
         while self.trail.len() > decisions
-            && let Some(literal) = self.trail.last().copied()
+            && let Some(decided) = self.trail.last().copied()
         {
-            self.undo_last(literal);
+            self.undo_last(decided);
         }
     }
 
     #[inline]
-    fn undo_last(&mut self, literal: Literal) {
-        let package = package_of(literal);
+    fn undo_last(&mut self, last: Decided) {
+        let package = package_of(last.literal);
         if let Some(before) = self.trail.len().checked_sub(4) {
-            self.universe.walk.announce(package_of(self.trail[before]));
+            self.universe.walk.announce(package_of(self.trail[before].literal));
+            self.universe.walk.announce_parts(package_of(self.trail[before + 2].literal));
         }
         self.decision[package as usize] = 0;
         self.trail.pop();
-        self.why.pop();
-        let mark = self.choice_marks.pop().unwrap_or(0);
         if self.head > self.trail.len() {
             self.head = self.trail.len();
-            self.choices.truncate(mark as usize);
-            if literal > 0 {
+            self.choices.truncate(last.choices as usize);
+            if last.literal > 0 {
                 self.uncount_installed(package);
             } else {
                 self.uncount_excluded(package);

@@ -6,7 +6,7 @@
 
 use rpm::Dep;
 
-use crate::arrays::Rows;
+use crate::arrays::{PackageSet, Rows};
 use crate::branches::Branch;
 use crate::choices::{Choice, Open};
 use crate::distance::Distances;
@@ -71,6 +71,16 @@ pub(crate) enum Clause {
     Dynamic(u32),
 }
 
+/// An entry of the trail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided {
+    pub(crate) literal: Literal,
+    /// What it follows from; `None` is a free choice.
+    pub(crate) why: Option<Clause>,
+    /// How many choices were known when it was propagated.
+    pub(crate) choices: u32,
+}
+
 /// Returned as a level when there is no solution.
 pub(crate) const UNSOLVABLE: i32 = -1;
 
@@ -96,11 +106,8 @@ pub struct Solver<'u> {
     pub(crate) universe: &'u Universe,
     /// Per package: 0 undecided, level if installed, minus level if not.
     pub(crate) decision: Vec<i32>,
-    /// Decisions in the order in which they were made, and why: `None` is a free choice.
-    pub(crate) trail: Vec<Literal>,
-    pub(crate) why: Vec<Option<Clause>>,
-    /// Beside the trail: how many choices were known when the entry was propagated.
-    pub(crate) choice_marks: Vec<u32>,
+    /// Decisions in the order in which they were made.
+    pub(crate) trail: Vec<Decided>,
     /// How much of the trail has been propagated.
     pub(crate) head: usize,
     /// What installed packages add to; see [`crate::walk`].
@@ -151,8 +158,7 @@ pub struct Solver<'u> {
     pub(crate) named: Vec<u32>,
     distances: Distances,
     pub(crate) reach: Vec<bool>,
-    /// One bit for each package.
-    installed: Vec<u64>,
+    installed: PackageSet,
 }
 
 impl<'u> Solver<'u> {
@@ -171,8 +177,6 @@ impl<'u> Solver<'u> {
             universe,
             decision,
             trail: Vec::new(),
-            why: Vec::new(),
-            choice_marks: Vec::new(),
             head: 0,
             counters: vec![0; universe.walk.counters as usize],
             excluded: vec![0; universe.clause_lists.len()],
@@ -208,7 +212,7 @@ impl<'u> Solver<'u> {
             named: Vec::new(),
             distances: Distances::new(universe),
             reach: Vec::new(),
-            installed: vec![0; packages.div_ceil(64)],
+            installed: PackageSet::new(packages),
         }
     }
 
@@ -244,18 +248,13 @@ impl<'u> Solver<'u> {
     }
 
     fn collect(&mut self, resolution: &mut Resolution) {
-        for literal in self.trail.iter().filter(|literal| **literal > 0) {
-            let package = package_of(*literal);
-            self.installed[package as usize / 64] |= 1 << (package % 64);
+        for decided in self.trail.iter().filter(|decided| decided.literal > 0) {
+            self.installed.insert(package_of(decided.literal));
         }
-        for (i, word) in self.installed.iter_mut().enumerate() {
-            let mut rest = std::mem::take(word);
-            while rest != 0 {
-                let package = PackageId(i as u32 * 64 + rest.trailing_zeros());
-                resolution.installs.push(Install { package, distance: None });
-                rest &= rest - 1;
-            }
-        }
+        let installs = &mut resolution.installs;
+        self.installed.drain(|package| {
+            installs.push(Install { package: PackageId(package), distance: None });
+        });
         self.distances.measure(self.universe, &self.named, &mut resolution.installs);
     }
 

@@ -8,7 +8,7 @@
 //! for each clause list how many of its members, and how many of its requirers, are installed; for each provider list
 //! that is recommended, or suggested, how many installed packages do that.
 
-use crate::arrays::Rows;
+use crate::arrays::{Rows, prefetch};
 use crate::offers::NONE;
 use crate::universe::{RICH, Universe};
 
@@ -139,7 +139,16 @@ impl Walk {
     /// Asks the processor for a record that will be needed soon.
     #[inline]
     pub(crate) fn announce(&self, package: u32) {
-        std::hint::black_box(self.records[package as usize].flags);
+        prefetch(&self.records[package as usize]);
+    }
+
+    /// Asks the processor for the parts of a record that is there already.
+    #[inline]
+    pub(crate) fn announce_parts(&self, package: u32) {
+        let record = &self.records[package as usize];
+        if record.flags & ELSEWHERE != 0 {
+            prefetch(&self.more[record.parts[0] as usize]);
+        }
     }
 
     #[inline]

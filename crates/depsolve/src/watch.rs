@@ -33,6 +33,8 @@ pub(crate) enum Since {
 pub(crate) struct Watches {
     /// By literal: the first of each list.
     heads: Vec<[u32; 2]>,
+    /// By literal, one bit: whether it has had any. Most never do, and this stays in the processor's nearest cache.
+    any: Vec<u64>,
     /// Literals that have any, so that they can be forgotten.
     touched: Vec<u32>,
     /// By watch, of jobs and learnt clauses, and of general clauses.
@@ -65,6 +67,7 @@ impl Watches {
     pub(crate) fn new(packages: usize, general: usize) -> Self {
         Watches {
             heads: vec![[NONE; 2]; packages * 2],
+            any: vec![0; (packages * 2).div_ceil(64)],
             general: vec![AT_HOME; general * 2],
             ..Watches::default()
         }
@@ -96,6 +99,7 @@ impl Watches {
     fn forget(&mut self) {
         for place in self.touched.drain(..) {
             self.heads[place as usize] = [NONE; 2];
+            self.any[place as usize / 64] = 0;
         }
         for watch in self.moved.drain(..) {
             self.general[watch as usize] = AT_HOME;
@@ -105,6 +109,13 @@ impl Watches {
             let (watch, literal) = self.base[i];
             self.link(watch, literal, Since::Later);
         }
+    }
+
+    /// Whether a literal may be watched.
+    #[inline]
+    pub(crate) fn has(&self, literal: Literal) -> bool {
+        let place = place(literal);
+        self.any[place / 64] & 1 << (place % 64) != 0
     }
 
     fn get(&self, watch: u32) -> Watch {
@@ -129,6 +140,7 @@ impl Watches {
         let heads = &mut self.heads[place];
         if *heads == [NONE; 2] {
             self.touched.push(place as u32);
+            self.any[place / 64] |= 1 << (place % 64);
         }
         let next = std::mem::replace(&mut heads[since as usize], watch);
         let linked = Watch { literal, next };
