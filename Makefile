@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
+.PHONY: help demo test check build chaos bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
 	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
+	@echo "make chaos   the whole system under a long sequence of faults: make chaos ARGS=\"--seed 7 --builds 3000\""
 	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
 
 demo:
@@ -42,6 +43,10 @@ fuzz-depsolve:
 fuzz:
 	@scripts/install-deps fuzz
 	@scripts/fuzz $(ARGS)
+
+chaos:
+	@scripts/install-deps test
+	@scripts/chaos $(ARGS)
 
 bench-koji:
 	@scripts/install-deps test

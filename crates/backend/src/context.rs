@@ -15,6 +15,7 @@ use crate::progress::{DATABASE_LIMIT, Progress};
 use crate::repositories::Repositories;
 use crate::secondary::Secondary;
 use crate::stop::Stop;
+use crate::vitals::Vitals;
 
 /// How often at most a call to Koji is repeated within a step, and after which pause at most. The first repetition comes at
 /// once, so a connection that was dropped costs nothing. A longer outage ends the step, so that the service can say what
@@ -39,6 +40,8 @@ pub struct Context {
     pub repositories: Repositories,
     /// Whether to stop; long steps look at it between two pieces of work.
     pub stop: Stop,
+    /// How the service is.
+    pub vitals: Vitals,
     /// Whether the step gets somewhere.
     pub(crate) progress: Progress,
     /// Whether a submission may have been lost, so that tasks have to be adopted before anything is submitted.
@@ -71,6 +74,7 @@ impl Context {
             secondary,
             repositories,
             stop,
+            vitals: Vitals::default(),
             progress,
             adoption_due: Arc::new(AtomicBool::new(true)),
         })

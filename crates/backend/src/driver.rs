@@ -171,10 +171,13 @@ async fn run_loop(service: Service, ctx: &Context) -> Ended {
             alarm = Alarm::set(&ctx.db, service.sleeper()).await.ok();
             set = Instant::now();
         }
+        let begun = Instant::now();
         let Some(result) = bounded(service.step(ctx, why), ctx, settings.watchdog).await else {
             info!("the step was broken off");
             return Ended::Stopped;
         };
+        ctx.vitals.note_step(begun.elapsed(), &result);
+        tell_status(ctx);
         if why == Why::Due {
             due = Instant::now() + settings.interval();
         }
@@ -255,6 +258,11 @@ async fn rest(due: Instant, alarm: &mut Option<Alarm>, ctx: &Context, watchdog: 
             Why::Woken
         }
     }
+}
+
+/// Tells systemd how the service is, in one line.
+pub(crate) fn tell_status(ctx: &Context) {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&ctx.vitals.now().line())]);
 }
 
 /// Tells systemd regularly that all is well, while it is; never ends.
@@ -358,7 +366,7 @@ pub(crate) fn over_limit(settings: &config::Service) -> bool {
 }
 
 /// Virtual and resident memory of this process, from /proc.
-fn memory_in_kib() -> Option<(u64, u64)> {
+pub(crate) fn memory_in_kib() -> Option<(u64, u64)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let value = |key: &str| {
         let line = status.lines().find(|line| line.starts_with(key))?;

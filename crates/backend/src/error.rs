@@ -59,6 +59,8 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
+            // A step that is repeated looks for what the lost call did before it asks again (see `adoption`).
+            Self::Koji(koji::Error::TookEffect { .. } | koji::Error::Unconfirmed { .. }) => true,
             Self::Koji(error) => error.is_transient(),
             Self::Bus(error) => error.is_transient(),
             Self::Repository(error) => error.is_transient(),

@@ -10,6 +10,7 @@
 //! * [`adoption`] finds builds of ours that Koji has and the database lost;
 //! * [`finishing`] brings the end of a scratch build into the database, [`real_builds`] builds made by packagers;
 //! * [`watcher`] hears of all that on the message bus and looks at once, [`publisher`] tells others of changed states;
+//! * [`monitoring`] answers whoever asks how the service is;
 //! * [`choice`] says for which architectures a package is built, [`submission`] sends one build to Koji;
 //! * [`repositories`] fetches repos and keeps them, [`resolving`] makes install sets from them.
 
@@ -21,6 +22,7 @@ pub mod driver;
 mod error;
 pub mod finishing;
 mod mirroring;
+pub mod monitoring;
 pub mod polling;
 mod progress;
 pub mod publisher;
@@ -32,9 +34,11 @@ pub mod scheduler;
 mod secondary;
 mod stop;
 pub mod submission;
+mod vitals;
 pub mod watcher;
 
 pub use context::Context;
 pub use driver::{Outcome, Service};
 pub use error::{Error, Result};
 pub use stop::{Stop, Stopper};
+pub use vitals::{Received, Signs, Vitals};

@@ -24,7 +24,7 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
     let collections = primary_first(entities::collections(&mut *conn).await?);
     drop(conn);
     for collection in &collections {
-        let span = info_span!("collection", name = collection.name);
+        let span = info_span!("of", collection = collection.name);
         let result = poll_packages(ctx, collection).instrument(span).await;
         outcome.take(&collection.name, result)?;
     }
@@ -32,7 +32,7 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
         if ctx.stop.is_requested() {
             return Ok(outcome);
         }
-        let span = info_span!("collection", name = collection.name);
+        let span = info_span!("of", collection = collection.name);
         let result = real_builds::follow_tag(ctx, collection, None).instrument(span).await;
         outcome.take(&collection.name, result)?;
     }

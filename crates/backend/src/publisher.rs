@@ -131,9 +131,13 @@ async fn send(ctx: &Context, publisher: &Publisher, waiting: &Waiting) -> Result
     if let Some(message) = readable(ctx, waiting) {
         match publisher.publish(&message).await {
             Err(error @ fedora_messaging::Error::Unsendable { .. }) => {
+                ctx.vitals.note_published(false);
                 error!(id = waiting.message_id, "{error}; dropped");
             }
-            published => published?,
+            published => {
+                published?;
+                ctx.vitals.note_published(true);
+            }
         }
     }
     let mut conn = acquire(ctx).await?;

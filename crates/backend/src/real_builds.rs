@@ -148,7 +148,7 @@ async fn register_chunk(
             (Ok(task), Ok(children)) => (task, children),
             (Err(error), _) | (_, Err(error)) if error.is_transient() => return Err(error.into()),
             (Err(error), _) | (_, Err(error)) => {
-                warn!(build = nvr, task = task_id, "Koji does not tell about the build: {error}");
+                warn!(nvr, task = task_id, "Koji does not tell about the build: {error}");
                 registered.undecided.push(tagged.package_id);
                 continue;
             }
@@ -158,7 +158,7 @@ async fn register_chunk(
                 real.push(real_build(tagged, *task_id, repo_id, &task, &children)?);
             }
             _ => {
-                debug!(build = nvr, task = task_id, "the build was imported; it is left out");
+                debug!(nvr, task = task_id, "the build was imported; it is left out");
                 skipped.push(*task_id);
             }
         }

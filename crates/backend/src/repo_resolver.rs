@@ -39,7 +39,7 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
         if ctx.stop.is_requested() {
             break;
         }
-        let span = info_span!("collection", name = collection.name);
+        let span = info_span!("of", collection = collection.name);
         let result = resolve_collection(ctx, collection.id).instrument(span).await;
         let refusal = result.as_ref().ok().and_then(|resolved| resolved.refusal.clone());
         outcome.take(&collection.name, result.map(|resolved| resolved.done))?;

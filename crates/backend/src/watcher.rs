@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::context::Context;
-use crate::driver::{Ended, Outcome, Troubles, feed_watchdog, over_limit, pause};
+use crate::driver::{Ended, Outcome, Troubles, feed_watchdog, over_limit, pause, tell_status};
 use crate::error::Result;
 use crate::resolving::{acquire, begin, commit};
+use crate::vitals::Received;
 use crate::{finishing, real_builds};
 
 /// How often a message is tried when Koji does not answer. Then it is left to polling: the queue must not wait for a hub
@@ -100,7 +101,7 @@ impl Event {
                 drop(conn);
                 let mut result = Ok(0);
                 for collection in collections {
-                    let span = info_span!("collection", name = collection.name);
+                    let span = info_span!("of", collection = collection.name);
                     let followed = real_builds::follow_tag(ctx, &collection, Some(package));
                     result = match (result, followed.instrument(span).await) {
                         (Ok(sum), Ok(done)) => Ok(sum + done),
@@ -123,14 +124,6 @@ impl Event {
             }
         }
     }
-}
-
-/// How many messages that concern us came in since the start.
-#[derive(Debug, Default, Clone, Copy)]
-struct Counts {
-    followed: u64,
-    left_to_polling: u64,
-    not_understood: u64,
 }
 
 /// Listens until asked to stop.
@@ -158,11 +151,10 @@ pub async fn run(ctx: &Context, bus: &fedora_messaging::Config) -> Ended {
 /// # Errors
 /// When the broker or the database is away.
 pub async fn once(ctx: &Context, bus: &fedora_messaging::Config) -> Result<usize> {
-    let mut counts = Counts::default();
     let mut answered = 0;
     let mut consumer = Consumer::connect(bus, "koschei-watcher").await?;
     while let Ok(delivery) = tokio::time::timeout(MOMENT, consumer.next()).await {
-        take(ctx, delivery?, &mut counts).await?;
+        take(ctx, delivery?).await?;
         answered += 1;
     }
     Ok(answered)
@@ -170,16 +162,17 @@ pub async fn once(ctx: &Context, bus: &fedora_messaging::Config) -> Result<usize
 
 /// Connects, and connects again, for as long as it is wanted.
 async fn listen(ctx: &Context, bus: &fedora_messaging::Config) -> Ended {
-    let mut counts = Counts::default();
     let mut troubles = Troubles::default();
     loop {
         let trouble = tokio::select! {
-            ended = connect_and_take(ctx, bus, &mut troubles, &mut counts) => match ended {
+            ended = connect_and_take(ctx, bus, &mut troubles) => match ended {
                 Ok(ended) => return ended,
                 Err(error) => error,
             },
             () = ctx.stop.requested() => return Ended::Stopped,
         };
+        ctx.vitals.note_listening(Some(trouble.to_string()));
+        tell_status(ctx);
         let delay = troubles.note(Err(trouble)).unwrap_or_default();
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
@@ -192,14 +185,15 @@ async fn connect_and_take(
     ctx: &Context,
     bus: &fedora_messaging::Config,
     troubles: &mut Troubles,
-    counts: &mut Counts,
 ) -> Result<Ended> {
     let mut consumer = Consumer::connect(bus, "koschei-watcher").await?;
     info!("listens to {}", bus.amqp_url);
     troubles.note(Ok(Outcome::default()));
+    ctx.vitals.note_listening(None);
     loop {
+        tell_status(ctx);
         let delivery = consumer.next().await?;
-        take(ctx, delivery, counts).await?;
+        take(ctx, delivery).await?;
         if over_limit(&ctx.config.services.watcher) {
             return Ok(Ended::OverLimit);
         }
@@ -207,29 +201,27 @@ async fn connect_and_take(
 }
 
 /// Does what a message asks for, and answers it.
-async fn take(ctx: &Context, delivery: Delivery, counts: &mut Counts) -> Result<()> {
-    match Event::read(&ctx.config.fedmsg, &delivery.topic, || delivery.body()) {
-        Ok(None) => {}
+async fn take(ctx: &Context, delivery: Delivery) -> Result<()> {
+    let outcome = match Event::read(&ctx.config.fedmsg, &delivery.topic, || delivery.body()) {
+        Ok(None) => Received::NotForUs,
         Ok(Some(event)) => {
             let span = info_span!("message", id = delivery.id, "{event}");
-            if follow_patiently(ctx, &event).instrument(span).await? {
-                counts.followed += 1;
-            } else {
-                counts.left_to_polling += 1;
+            match follow_patiently(ctx, &event).instrument(span).await? {
+                true => Received::Followed,
+                false => Received::LeftToPolling,
             }
         }
         Err(reason) => {
-            counts.not_understood += 1;
+            let count = ctx.vitals.note_message(Received::NotUnderstood);
             warn!(
                 topic = delivery.topic,
                 id = delivery.id,
-                "a message is not understood and dropped ({} since the start, beside {} others): {reason}",
-                counts.not_understood,
-                counts.followed + counts.left_to_polling
+                "a message is not understood and dropped ({count} since the start): {reason}",
             );
             return Ok(delivery.refuse().await?);
         }
-    }
+    };
+    ctx.vitals.note_message(outcome);
     Ok(delivery.done().await?)
 }
 

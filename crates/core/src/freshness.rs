@@ -85,6 +85,21 @@ pub fn reasons(facts: &Facts<'_>, now: DateTime<Utc>) -> Vec<Stale> {
     reasons
 }
 
+impl Stale {
+    /// The reason in one word, for monitoring.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NeverLooked => "never_looked",
+            Self::NotLooking { .. } => "not_looking",
+            Self::Trouble { .. } => "trouble",
+            Self::BuildGroupBroken { .. } => "build_group_broken",
+            Self::Waiting { .. } => "waiting",
+            Self::OldRepo { .. } => "old_repo",
+        }
+    }
+}
+
 impl fmt::Display for Stale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();

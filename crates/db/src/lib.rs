@@ -23,6 +23,7 @@ pub mod builds;
 pub mod cluster;
 pub mod dependency_keys;
 pub mod entities;
+pub mod figures;
 pub mod forms;
 pub mod freshness;
 pub mod locks;

@@ -44,11 +44,13 @@ pub async fn begun(conn: &mut PgConnection) -> Result<Vec<i32>> {
         .map_err(Error::Statement)
 }
 
-/// Those of them that were begun so long ago that Koji has their builds by now, if it ever gets them.
+/// Those of them that were begun so long ago that Koji has their builds by now, if it ever gets them. One that was begun in
+/// the future was begun before the clock was put back.
 pub async fn settled(conn: &mut PgConnection) -> Result<Vec<i32>> {
     sqlx::query_scalar(
         "SELECT package_id FROM submission
-          WHERE begun < (clock_timestamp() AT TIME ZONE 'UTC') - make_interval(secs => $1)
+          WHERE begun NOT BETWEEN (clock_timestamp() AT TIME ZONE 'UTC') - make_interval(secs => $1)
+                              AND (clock_timestamp() AT TIME ZONE 'UTC') + make_interval(secs => $1)
           ORDER BY package_id",
     )
     .bind(WAIT_SECONDS)

@@ -156,6 +156,12 @@ impl Broker {
         }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.ports.plain).into()
+    }
+
     /// The configuration file of a program that uses this broker by name and password. `rest` is appended.
     #[must_use]
     pub fn settings(&self, rest: &str) -> String {
@@ -243,8 +249,13 @@ fn certificates(directory: &Path) {
     }
 }
 
-/// A Python that has the original client and the schemas of the messages of Koji and Koschei. Made once per process.
-fn python() -> PathBuf {
+/// A Python that has the original client and the schemas of the messages of Koji and Koschei, and Prometheus' reader of
+/// metrics. Made once per process.
+///
+/// # Panics
+/// When Python or its package index is not there.
+#[must_use]
+pub fn python() -> PathBuf {
     static ENVIRONMENT: OnceLock<tempfile::TempDir> = OnceLock::new();
     let run = |program: &Path, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| {
@@ -265,6 +276,7 @@ fn python() -> PathBuf {
             "fedora-messaging==3.9.1",
             "koschei-messages==1.0.1",
             "koji-fedoramessaging-messages==1.3.0",
+            "prometheus-client==0.23.1",
         ];
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
         run(&directory.path().join("bin/python"), &[&pip[..], &packages].concat());

@@ -8,7 +8,7 @@ mod web;
 
 use std::{fmt, pin::pin, process::ExitCode, time::Duration};
 
-use koschei_backend::{Context, Service, Stop, driver, publisher, watcher};
+use koschei_backend::{Context, Service, Stop, driver, monitoring, publisher, watcher};
 use koschei_core::config::{Config, Plugin};
 use koschei_db::{Pool, locks::ServiceLock, schema};
 use nix::{
@@ -87,8 +87,15 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
             if name == Name::Web {
                 return web::serve(&config, pool.clone(), stop).await;
             }
+            let port = monitoring_port(&config, name).filter(|_| !options.once);
             let context = Context::new(config, pool.clone(), stop).map_err(Failure::usage)?;
-            work(service, options.once, &context, bus.as_ref()).await
+            let work = work(service, options.once, &context, bus.as_ref());
+            let Some(port) = port else { return work.await };
+            let name = name.to_string();
+            tokio::select! {
+                ending = work => ending,
+                () = monitoring::serve(&context, &name, port) => Ok(ExitCode::FAILURE),
+            }
         };
         tokio::select! {
             ending = work => ending,
@@ -176,6 +183,19 @@ fn bus(config: &Config, name: Name) -> Result<Option<fedora_messaging::Config>, 
         return Ok(Some(fedora_messaging::Config::load().map_err(Failure::usage)?));
     }
     Ok(None)
+}
+
+/// The port on which a service answers to monitoring, if it does.
+fn monitoring_port(config: &Config, name: Name) -> Option<u16> {
+    let services = &config.services;
+    match name {
+        Name::Polling => services.polling.monitoring_port,
+        Name::RepoResolver => services.repo_resolver.monitoring_port,
+        Name::BuildResolver => services.build_resolver.monitoring_port,
+        Name::Scheduler => services.scheduler.monitoring_port,
+        Name::Watcher => services.watcher.monitoring_port,
+        Name::Web => None,
+    }
 }
 
 fn no_watcher() -> Failure {

@@ -63,16 +63,16 @@ async fn a_hub_that_is_away_costs_time_and_nothing_else() {
     world.check_tasks().await;
 }
 
-/// Polls a future so many times and then drops it, as a kill would end it. Whether it came to its end.
-async fn killed_after<F: Future>(polls: usize, future: F) -> bool {
+/// Polls a future so many times and then drops it, as a kill would end it. What it came to, if it came to its end.
+pub(crate) async fn killed_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|context| {
         if left == 0 {
-            return Poll::Ready(false);
+            return Poll::Ready(None);
         }
         left -= 1;
-        future.as_mut().poll(context).map(|_| true)
+        future.as_mut().poll(context).map(Some)
     })
     .await
 }
@@ -93,10 +93,10 @@ async fn a_kill_at_any_point_loses_nothing_and_doubles_nothing() {
             config.dependency.persist_chunk_size = 5;
         });
         let mut ended = true;
-        ended &= killed_after(polls, scheduler::step(&ctx)).await;
-        ended &= killed_after(polls, polling::step(&ctx)).await;
-        ended &= killed_after(polls, build_resolver::step(&ctx)).await;
-        ended &= killed_after(polls, repo_resolver::step(&ctx)).await;
+        ended &= killed_after(polls, scheduler::step(&ctx)).await.is_some();
+        ended &= killed_after(polls, polling::step(&ctx)).await.is_some();
+        ended &= killed_after(polls, build_resolver::step(&ctx)).await.is_some();
+        ended &= killed_after(polls, repo_resolver::step(&ctx)).await.is_some();
         let running = world.number("SELECT count(*) FROM build WHERE state = 2").await;
         assert!(running <= 3, "{running}");
         if ended {

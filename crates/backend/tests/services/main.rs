@@ -10,6 +10,9 @@
 mod bad_days;
 mod build_resolver;
 mod bus;
+mod chaos;
+mod gate;
+mod monitoring;
 mod polling;
 mod repo_resolver;
 mod running;

@@ -403,6 +403,8 @@ pub struct Service {
     pub memory_limit: Option<u64>,
     /// The same for virtual memory.
     pub virtual_memory_limit: Option<u64>,
+    /// Port of this host on which it answers to monitoring (`/metrics`, `/health`); it does not without one.
+    pub monitoring_port: Option<u16>,
 }
 
 impl Service {
@@ -415,7 +417,13 @@ impl Service {
 
 impl Default for Service {
     fn default() -> Self {
-        Self { interval: 3.0, watchdog: false, memory_limit: None, virtual_memory_limit: None }
+        Self {
+            interval: 3.0,
+            watchdog: false,
+            memory_limit: None,
+            virtual_memory_limit: None,
+            monitoring_port: None,
+        }
     }
 }
 

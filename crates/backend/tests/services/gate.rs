@@ -1,0 +1,78 @@
+//! A gate before a server: connections go through it, slowly, damaged, or not at all, as a test wants.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How connections fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passage {
+    Open,
+    /// Every piece of an answer takes a while.
+    Slow,
+    /// Pieces of answers have a wrong byte.
+    Damaged,
+    /// Nobody is there; connections that were open break.
+    Shut,
+}
+
+/// A gate; it ends with the test.
+pub(crate) struct Gate {
+    address: SocketAddr,
+    passage: watch::Sender<Passage>,
+}
+
+impl Gate {
+    pub(crate) async fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (passage, watched) = watch::channel(Passage::Open);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let watched = watched.clone();
+                if *watched.borrow() != Passage::Shut {
+                    tokio::spawn(pass(client, server, watched));
+                }
+            }
+        });
+        Self { address, passage }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn set(&self, passage: Passage) {
+        self.passage.send_replace(passage);
+    }
+}
+
+async fn pass(client: TcpStream, server: SocketAddr, mut passage: watch::Receiver<Passage>) {
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let watched = passage.clone();
+    let asking = tokio::io::copy(&mut from_client, &mut to_server);
+    let answering = async {
+        let mut piece = vec![0; 1 << 16];
+        while let Ok(size @ 1..) = from_server.read(&mut piece).await {
+            let now = *watched.borrow();
+            match now {
+                Passage::Slow => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                // The end of a piece is hardly ever a header.
+                Passage::Damaged if size > 400 => piece[size - 7] ^= 0x15,
+                Passage::Damaged | Passage::Open | Passage::Shut => {}
+            }
+            if to_client.write_all(&piece[..size]).await.is_err() {
+                return;
+            }
+        }
+        let _ = to_client.shutdown().await;
+    };
+    tokio::select! {
+        _ = async { tokio::join!(asking, answering) } => {}
+        _ = passage.wait_for(|passage| *passage == Passage::Shut) => {}
+    }
+}
