@@ -1,8 +1,8 @@
 //! How fast whole repositories are loaded and resolved; the first half of `make bench-depsolve`.
 //!
-//! `bench REPO [--sample N --sample-file FILE] [--list FILE] [--threads N] [--rounds N]`, where REPO has `binary/`, `source/` and
-//! `build-group.txt` as in the test data. Prints what loading takes, and for all source packages, with distances, what
-//! resolving takes: on one thread and on N, with and without weak dependencies. The time of a source package is that
+//! `bench REPO [--sample N --sample-file FILE] [--list FILE] [--threads N] [--rounds N] [--only-load]`, where REPO has
+//! `binary/`, `source/` and `build-group.txt` as in the test data. Prints what loading takes, and for all source packages,
+//! with distances, what resolving takes: on one thread and on N, with and without weak dependencies. The time of a source package is that
 //! of its thread's clock on the wall, so on a busy machine the slowest ones tell about the machine.
 //!
 //! N evenly spread source packages are written to FILE, one JSON object a line, with our own times, for others
@@ -45,10 +45,11 @@ struct Options {
     list: Option<PathBuf>,
     threads: usize,
     rounds: usize,
+    only_load: bool,
 }
 
 fn options() -> Result<Options, Failure> {
-    let usage = "usage: bench REPO [--sample N --sample-file FILE] [--list FILE] [--threads N] [--rounds N]";
+    let usage = "usage: bench REPO [--sample N --sample-file FILE] [--list FILE] [--threads N] [--rounds N] [--only-load]";
     let mut repo = None;
     let mut options = Options {
         repo: PathBuf::new(),
@@ -57,6 +58,7 @@ fn options() -> Result<Options, Failure> {
         list: None,
         threads: std::thread::available_parallelism()?.get(),
         rounds: 3,
+        only_load: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -67,6 +69,7 @@ fn options() -> Result<Options, Failure> {
             "--list" => options.list = Some(value()?.into()),
             "--threads" => options.threads = value()?.parse()?,
             "--rounds" => options.rounds = value()?.parse()?,
+            "--only-load" => options.only_load = true,
             _ => repo = Some(PathBuf::from(argument)),
         }
     }
@@ -246,6 +249,9 @@ fn main() -> Result<(), Failure> {
     let group = std::fs::read_to_string(options.repo.join("build-group.txt"))?;
     let build_group: Vec<String> = group.split_whitespace().map(str::to_owned).collect();
     let universe = load(&options.repo)?;
+    if options.only_load {
+        return Ok(());
+    }
     let sources = sources(&options.repo)?;
     let every = sources.len().div_ceil(options.sample.max(1));
     let sampled = |i: usize| i % every == every / 2;

@@ -215,7 +215,7 @@ impl Loader {
     }
 
     /// Adds the packages of primary.xml (plain or compressed).
-    pub fn primary(&mut self, reader: impl Read) -> Result<(), md::Error> {
+    pub fn primary(&mut self, reader: impl Read + Send) -> Result<(), md::Error> {
         self.primary_filtered(reader, |_, _| true)
     }
 
@@ -223,22 +223,23 @@ impl Loader {
     /// package they were built from. It is called for each package in the order of the file.
     pub fn primary_filtered(
         &mut self,
-        reader: impl Read,
+        reader: impl Read + Send,
         mut keep: impl FnMut(&Nevra, Option<&str>) -> bool,
     ) -> Result<(), md::Error> {
-        let mut reader = md::primary::Reader::new(reader)?;
-        while let Some(package) = reader.next() {
-            let package = package?;
-            if !keep(&package.nevra, package.source_rpm.as_deref()) {
-                continue;
+        md::primary::Reader::in_two_threads(reader, |reader| {
+            while let Some(package) = reader.next() {
+                let package = package?;
+                if !keep(&package.nevra, package.source_rpm.as_deref()) {
+                    continue;
+                }
+                self.add(package);
+                if let Some(reason) = self.too_large() {
+                    let (file, line) = ("primary.xml".to_owned(), reader.line());
+                    return Err(md::Error::Malformed { file, line, reason });
+                }
             }
-            self.add(package);
-            if let Some(reason) = self.too_large() {
-                let (file, line) = ("primary.xml".to_owned(), reader.line());
-                return Err(md::Error::Malformed { file, line, reason });
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Whether what has been added is more than any repository has.
@@ -503,7 +504,7 @@ impl Loader {
     }
 
     /// Reads filelists.xml (plain or compressed) for those paths.
-    pub fn filelists(&mut self, reader: impl Read) -> Result<(), md::Error> {
+    pub fn filelists(&mut self, reader: impl Read + Send) -> Result<(), md::Error> {
         let wanted = self.wanted_paths();
         let strings = &self.universe.offers.strings;
         // Millions of paths are looked up, of which hardly any is wanted.

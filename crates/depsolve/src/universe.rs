@@ -154,8 +154,8 @@ impl Universe {
     /// Loads a repository from its metadata (plain or compressed). `filelists` is read only if some path is
     /// asked for that primary.xml does not tell; see [`Loader`].
     pub fn load(
-        primary: impl Read,
-        filelists: Option<impl Read>,
+        primary: impl Read + Send,
+        filelists: Option<impl Read + Send>,
         arch: &str,
         wanted_paths: impl IntoIterator<Item = String>,
     ) -> Result<Self, LoadError> {

@@ -108,7 +108,7 @@ impl Repository {
     pub(super) fn read<T>(
         &self,
         kind: Kind,
-        read: impl FnOnce(&mut dyn Read) -> Result<T, md::Error>,
+        read: impl FnOnce(&mut (dyn Read + Send)) -> Result<T, md::Error>,
     ) -> Result<T, Failure> {
         let missing = || {
             let kind = kind.file_name();

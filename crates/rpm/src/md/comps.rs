@@ -2,10 +2,8 @@
 
 use std::io::Read;
 
-use quick_xml::events::Event;
-
 use super::Error;
-use super::xml::{Scanner, attributes};
+use super::xml::{Event, Scanner};
 
 /// How large the file may be when decompressed: about ten times Fedora's.
 pub const LIMIT: u64 = 16 << 20;
@@ -81,26 +79,21 @@ impl Comps {
         let mut seen_root = false;
         let mut text = String::new();
         loop {
-            let mut fail = None;
             let mut element = "";
             let mut kind = MemberKind::default();
             let mut translated = false;
             match scanner.next()? {
                 Event::Eof => break,
-                Event::End(end) if end.local_name().as_ref() == "group" => in_group = false,
+                Event::End("group") => in_group = false,
                 Event::Start(start) => {
-                    let name = start.local_name();
-                    let name: &str = name.as_ref();
-                    fail = attributes(&start, |key, value| {
+                    for (key, value) in start.attributes() {
                         match key {
                             "type" => kind = MemberKind::from_str(&value),
                             "xml:lang" => translated = true,
                             _ => {}
                         }
-                        Ok(())
-                    })
-                    .err();
-                    element = match (name, in_group) {
+                    }
+                    element = match (start.local_name(), in_group) {
                         ("comps", _) => "comps",
                         ("group", _) => "group",
                         ("id", true) => "id",
@@ -110,9 +103,6 @@ impl Comps {
                     };
                 }
                 _ => {}
-            }
-            if let Some(reason) = fail {
-                return Err(scanner.malformed(reason));
             }
             match element {
                 "comps" => seen_root = true,

@@ -14,6 +14,13 @@
 //! | [`decompress`] | gz, xz, zst and bz2, told apart by their first bytes |
 //! | [`checksum`] | sha256 and its relatives |
 //!
+//! # What is XML
+//!
+//! Readers accept what XML 1.0 calls well-formed and refuse what it does not, in UTF-8 and in no other encoding; expat
+//! is the judge of that in tests. Two things are simpler than the standard. Entities other than XML's own five are
+//! refused even where the document declares them, so nothing expands; and prefixes are not looked at: an element is what
+//! its name without the prefix says.
+//!
 //! # Bounds
 //!
 //! Any bytes at all give packages or one error that names file and line. Whatever the bytes:
@@ -25,6 +32,7 @@
 //! | [`comps`], [`repomd`] decompressed | 16 MiB | 2 MiB, 10 kB |
 //! | memory of a decompressor | 128 MiB | 8 to 65 MiB |
 //! | a tag or a text | 4 MiB | 100 kB |
+//! | attributes of a tag | 1000 | 6 |
 //! | elements within each other | 16 | 5 |
 //! | relations and files of one package | 1,000,000 | 30,000 |
 //! | XML of one package | 64 MiB | 2 MiB |
@@ -33,8 +41,7 @@
 //! | operands of a rich dependency | 4096 | 10 |
 //!
 //! Numbers that a file tells about itself (`packages="1000000000"`, sizes) are never believed: memory grows with what
-//! is really there. Entities other than XML's own five are refused, so nothing expands. A whole universe has bounds of
-//! its own, see `depsolve::LoadError`.
+//! is really there. A whole universe has bounds of its own, see `depsolve::LoadError`.
 
 pub mod checksum;
 pub mod comps;

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use quick_xml::events::{BytesStart, Event};
-
-use super::xml::{Scanner, attributes, shown_name};
+use super::xml::{Event, Scanner, Tag, shown_name};
 use super::{Error, Package, Requirement};
 use crate::{Constraint, Dep, Op, Relation};
 
@@ -31,8 +29,24 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Begins to read.
     pub fn new(reader: impl Read + 'a) -> Result<Self, Error> {
-        let scanner = Scanner::new(reader, "primary.xml", LIMIT)?;
-        Ok(Reader { scanner, text: String::new(), seen_root: false, done: false })
+        Ok(Self::over(Scanner::new(reader, "primary.xml", LIMIT)?))
+    }
+
+    /// Lets `read` go through the packages, while another thread decompresses the file.
+    ///
+    /// # Errors
+    /// Those of `read`, and [`Error::Io`] if there cannot be another thread.
+    pub fn in_two_threads<T>(
+        reader: impl Read + Send,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        Scanner::in_two_threads(reader, "primary.xml", LIMIT, |scanner| {
+            read(&mut Reader::over(scanner))
+        })
+    }
+
+    fn over(scanner: Scanner<'a>) -> Self {
+        Reader { scanner, text: String::new(), seen_root: false, done: false }
     }
 
     /// The line that has been reached, counted from 1.
@@ -49,7 +63,7 @@ impl<'a> Reader<'a> {
                     }
                     return Ok(None);
                 }
-                Event::Start(start) => match start.local_name().as_ref() {
+                Event::Start(start) => match start.local_name() {
                     "metadata" => {
                         self.seen_root = true;
                         false
@@ -77,14 +91,14 @@ impl<'a> Reader<'a> {
             let mut end = false;
             match self.scanner.next()? {
                 Event::Eof => return Err(self.scanner.malformed("the file ends within a package")),
-                Event::End(element) => match element.local_name().as_ref() {
-                    "package" => end = true,
-                    name if List::of(name) == list => list = List::None,
-                    _ => {}
-                },
+                Event::End("package") => end = true,
+                Event::End(name) => {
+                    if List::of(name) == list {
+                        list = List::None;
+                    }
+                }
                 Event::Start(start) => {
                     let name = start.local_name();
-                    let name: &str = name.as_ref();
                     if name == "entry" {
                         entries += 1;
                         fail = entry(&start, list, &mut package).err();
@@ -100,7 +114,6 @@ impl<'a> Reader<'a> {
                         }
                     }
                 }
-                _ => {}
             }
             if let Some(reason) = fail {
                 let reason = if package.nevra.name.is_empty() {
@@ -213,7 +226,7 @@ impl List {
     }
 }
 
-fn element(start: &BytesStart<'_>, name: &str, package: &mut Package) -> Result<Text, String> {
+fn element(start: &Tag<'_>, name: &str, package: &mut Package) -> Result<Text, String> {
     let number = |value: &str| value.parse().unwrap_or(0);
     Ok(match name {
         "name" => Text::Name,
@@ -225,56 +238,51 @@ fn element(start: &BytesStart<'_>, name: &str, package: &mut Package) -> Result<
         "sourcerpm" => Text::SourceRpm,
         "file" => Text::File,
         "checksum" => {
-            attributes(start, |key, value| {
+            for (key, value) in start.attributes() {
                 if key == "type" {
                     package.checksum.kind = value.into_owned();
                 }
-                Ok(())
-            })?;
+            }
             Text::Checksum
         }
         "version" => {
-            attributes(start, |key, value| {
+            for (key, value) in start.attributes() {
                 match key {
                     "epoch" => package.nevra.epoch = epoch(&value)?.unwrap_or(0),
                     "ver" => package.nevra.version = value.into_owned(),
                     "rel" => package.nevra.release = value.into_owned(),
                     _ => {}
                 }
-                Ok(())
-            })?;
+            }
             Text::None
         }
         "time" => {
-            attributes(start, |key, value| {
+            for (key, value) in start.attributes() {
                 match key {
                     "build" => package.build_time = value.parse().unwrap_or(0),
                     "file" => package.file_time = value.parse().unwrap_or(0),
                     _ => {}
                 }
-                Ok(())
-            })?;
+            }
             Text::None
         }
         "size" => {
-            attributes(start, |key, value| {
+            for (key, value) in start.attributes() {
                 match key {
                     "package" => package.size.package = number(&value),
                     "installed" => package.size.installed = number(&value),
                     "archive" => package.size.archive = number(&value),
                     _ => {}
                 }
-                Ok(())
-            })?;
+            }
             Text::None
         }
         "location" => {
-            attributes(start, |key, value| {
+            for (key, value) in start.attributes() {
                 if key == "href" {
                     package.location = value.into_owned();
                 }
-                Ok(())
-            })?;
+            }
             Text::None
         }
         "format" => Text::None,
@@ -290,7 +298,7 @@ fn epoch(text: &str) -> Result<Option<u32>, String> {
     text.parse().map(Some).map_err(|_| format!("“{}” is not an epoch", shown_name(text)))
 }
 
-fn entry(start: &BytesStart<'_>, list: List, package: &mut Package) -> Result<(), String> {
+fn entry(start: &Tag<'_>, list: List, package: &mut Package) -> Result<(), String> {
     if list == List::None {
         return Ok(());
     }
@@ -300,7 +308,7 @@ fn entry(start: &BytesStart<'_>, list: List, package: &mut Package) -> Result<()
     let mut version = String::new();
     let mut release = None;
     let mut pre = false;
-    attributes(start, |key, value| {
+    for (key, value) in start.attributes() {
         match key {
             "name" => name = Cow::Owned(value.into_owned()),
             "flags" => {
@@ -314,8 +322,7 @@ fn entry(start: &BytesStart<'_>, list: List, package: &mut Package) -> Result<()
             "pre" => pre = value.starts_with('1'),
             _ => {}
         }
-        Ok(())
-    })?;
+    }
     if name.is_empty() {
         return Err("a relation without a name".to_owned());
     }

@@ -2,9 +2,7 @@
 
 use std::io::Read;
 
-use quick_xml::events::Event;
-
-use super::xml::{Scanner, attributes, shown_name};
+use super::xml::{Event, Scanner, shown_name};
 use super::{Checksum, Error};
 
 /// How large the file may be when decompressed; real ones have a few kilobytes.
@@ -50,26 +48,21 @@ impl Repomd {
         let mut seen_root = false;
         let mut text = String::new();
         loop {
-            let mut fail = None;
             let mut element = Element::Other;
             match scanner.next()? {
                 Event::Eof => break,
-                Event::End(end) if end.local_name().as_ref() == "data" => in_data = false,
+                Event::End("data") => in_data = false,
                 Event::Start(start) => {
-                    let name = start.local_name();
-                    let name: &str = name.as_ref();
                     let mut kind = String::new();
                     let mut href = String::new();
-                    fail = attributes(&start, |key, value| {
+                    for (key, value) in start.attributes() {
                         match key {
                             "type" => kind = value.into_owned(),
                             "href" => href = value.into_owned(),
                             _ => {}
                         }
-                        Ok(())
-                    })
-                    .err();
-                    element = match (name, in_data) {
+                    }
+                    element = match (start.local_name(), in_data) {
                         ("repomd", false) => Element::Root,
                         ("revision", false) => Element::Revision,
                         ("data", false) => Element::Data(kind),
@@ -83,9 +76,6 @@ impl Repomd {
                     };
                 }
                 _ => {}
-            }
-            if let Some(reason) = fail {
-                return Err(scanner.malformed(reason));
             }
             match element {
                 Element::Root => {
