@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use depsolve::{Request, Solver, Universe};
 use nix::sys::resource::{UsageWho, getrusage};
+use rpm::md::Package;
 use rpm::md::comps::Comps;
 use rpm::md::repomd::Repomd;
 use rpm::md::{Error, primary};
+use rpm::{Dep, Nevra, Relation};
 
 struct Counting;
 
@@ -376,6 +378,44 @@ fn a_long_chain_and_a_long_cycle_are_answered() {
         let request = Request { build_group: &[], build_requires: &wanted, weak_deps: true };
         let resolution = Solver::new(&universe).resolve(&request);
         assert_eq!(resolution.installs.len(), count);
+    });
+}
+
+/// Whether a package of an inferior architecture may be installed depends here on what a hundred thousand packages
+/// supplement, each the next one.
+#[test]
+fn a_long_chain_of_supplements_is_followed_to_its_end() {
+    const COUNT: usize = 100_000;
+    // `tool` of version 1 is there for i686, of version 2 for x86_64. The second is out of reach when the chain has a gap.
+    let resolved = |gap: usize| {
+        let tool = |version: usize, arch: &str| Package {
+            nevra: Nevra::new("tool", 0, version.to_string(), "1", arch),
+            ..Package::default()
+        };
+        let chain = (0..COUNT).map(|i| {
+            let next: Dep = match i {
+                i if i == gap => "nothing".parse().unwrap(),
+                i if i % 3 == 0 => format!("(p{0} and (p{0} or nothing))", i + 1).parse().unwrap(),
+                i => format!("p{}", i + 1).parse().unwrap(),
+            };
+            Package {
+                nevra: Nevra::new(format!("p{i}"), 0, "1", "1", "noarch"),
+                supplements: vec![next],
+                requires: if i == 0 { vec![Relation::any("new-tool").into()] } else { Vec::new() },
+                ..Package::default()
+            }
+        });
+        let new = Package { provides: vec![Relation::any("new-tool")], ..tool(2, "x86_64") };
+        let packages = chain.chain([tool(1, "i686"), new]);
+        let universe = Universe::from_packages(packages, "x86_64", []).unwrap();
+        let wanted = [format!("p{}", COUNT - 1), "tool = 1".to_owned()];
+        let wanted = wanted.map(|text| text.parse().unwrap());
+        let request = Request { build_group: &[], build_requires: &wanted, weak_deps: false };
+        Solver::new(&universe).resolve(&request).resolved()
+    };
+    within(1024 * MIB, 60, || {
+        assert!(!resolved(COUNT), "tool-2 is within reach, so tool-1.i686 is inferior");
+        assert!(resolved(7), "tool-2 is out of reach");
     });
 }
 

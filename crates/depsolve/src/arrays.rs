@@ -2,6 +2,8 @@
 //! things. Both are plain arrays, quick to build, to save and to load.
 
 use std::hash::{BuildHasherDefault, Hasher};
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
 
 /// Rows of numbers, stored back to back. Row `i` is `data[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,7 +156,7 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
 
 /// Open addressing from hashes to numbers; whoever owns the things compares them.
 #[derive(Debug, Clone, Default)]
-struct Table {
+pub(crate) struct Table {
     slots: Vec<u32>,
     used: usize,
 }
@@ -277,12 +279,17 @@ impl Strings {
     }
 
     /// Makes [`Strings::find`] find only some strings, which is quicker.
-    pub(crate) fn index_only(&mut self, wanted: impl Iterator<Item = u32> + Clone) {
-        let mut table = std::mem::take(&mut self.table);
+    pub(crate) fn index_only(&mut self, wanted: Table) {
+        self.table = wanted;
+    }
+
+    /// What [`Strings::index_only`] needs for some strings.
+    pub(crate) fn table_of(&self, wanted: impl Iterator<Item = u32> + Clone) -> Table {
+        let mut table = Table::default();
         // Nothing will be added, so it may be small.
         let slots = wanted.clone().count() * 2;
         table.rebuild_with(wanted, slots, |id| hash_bytes(self.get(id).as_bytes()));
-        self.table = table;
+        table
     }
 
     /// Makes [`Strings::find`] work after `text` and `ends` were filled in from outside.
@@ -383,4 +390,18 @@ pub(crate) fn prefetch<T>(soon: &T) {
     // Elsewhere there is no such intrinsic in stable Rust; to read it is the next best.
     #[cfg(not(target_arch = "x86_64"))]
     std::hint::black_box(std::ptr::from_ref(soon));
+}
+
+/// Does two things at once; one after the other if there cannot be another thread.
+pub(crate) fn both<A: Send, B>(there: impl Fn() -> A + Sync, here: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, &there);
+        let here = here();
+        let there = match thread.map(ScopedJoinHandle::join) {
+            Ok(Ok(there)) => there,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => there(),
+        };
+        (there, here)
+    })
 }

@@ -8,7 +8,7 @@ use std::hash::Hasher;
 use std::io::{Read, Write};
 
 use crate::Universe;
-use crate::arrays::{FastHasher, Rows};
+use crate::arrays::{FastHasher, Rows, both};
 use crate::offers::NONE;
 use crate::rich;
 use crate::universe::{RICH, SINGLE};
@@ -122,11 +122,12 @@ impl Universe {
         if data.len() as u64 != length {
             return Err(CacheError::Unusable("it has the wrong length"));
         }
-        if checksum(&data) != sum {
+        let mut file = Input { rest: &data };
+        let (found, universe) = both(|| checksum(&data), || file.all());
+        if found != sum {
             return Err(CacheError::Unusable("its checksum is wrong"));
         }
-        let mut file = Input { rest: &data };
-        let mut universe = file.all().ok_or(CacheError::Unusable("it ends in the middle"))?;
+        let mut universe = universe.ok_or(CacheError::Unusable("it ends in the middle"))?;
         if !file.rest.is_empty() {
             return Err(CacheError::Unusable("something follows its end"));
         }
@@ -363,92 +364,98 @@ impl Universe {
             self.flags.len(),
         ];
 
-        let mut ends = self.offers.strings.ends.iter();
-        let mut end = 0;
-        let text = &self.offers.strings.text;
-        ends.all(|next| {
-            let grows = end <= *next && text.is_char_boundary(*next as usize);
-            end = *next;
-            grows
-        }) && end as usize <= text.len()
-            && self.offers.evrs.iter().all(|evr| {
-                (evr.version as usize) < strings
-                    && (evr.release == NONE || (evr.release as usize) < strings)
-            })
-            && well_formed(&self.offers.provides)
-            && self.offers.provides.len() <= strings
-            && below(&self.offers.provides.data, packages)
-            && self.offers.ranges.len() == self.offers.provides.data.len()
-            && ranges(&self.offers.ranges)
-            && below(&self.offers.paths, strings)
-            && self.offers.related.len() == self.offers.paths.len()
-            && rows(&self.offers.owners, self.offers.paths.len(), packages)
-            && one_each.iter().all(|length| *length == packages)
-            && self.arch.iter().all(|arch| (*arch as usize) < self.archs.len())
-            && self.arch_score.iter().all(|score| *score > 0)
-            && below(&self.names, strings.min(self.offers.provides.len()))
-            && below(&self.versions, strings)
-            && below(&self.releases, strings)
-            && rows(&self.lists, lists, packages)
-            && below(&self.dep_texts, strings)
-            && self.dep_lists.len() == deps
-            && self.dep_lists.iter().all(|list| *list == NONE || (*list as usize) < lists)
-            && rows(&self.requires, packages, deps)
-            && well_formed(&self.successors)
-            && self.successors.len() == packages
-            && every(self.successors.data.iter(), |next| {
-                if next & SINGLE != 0 {
-                    ((next & !SINGLE) as usize) < packages
-                } else {
-                    (*next as usize) < lists
-                }
-            })
-            && below(&self.name_rank, packages)
-            && well_formed(&self.clauses)
-            && self.clauses.len() == packages
-            && every(self.clauses.data.iter(), |clause| {
-                if clause & SINGLE != 0 {
-                    ((clause & !SINGLE) as usize) < packages
-                } else {
-                    (*clause as usize) < clause_lists + self.general.len()
-                }
-            })
-            && rows(&self.only_for, packages, packages)
-            && rows(&self.clause_lists, clause_lists, packages)
-            && rows(&self.requirers, clause_lists, packages)
-            && rows(&self.in_clause_lists, packages, clause_lists)
-            && literals(&self.general)
-            && self.general_place.len() == self.general.len() * 2
-            && self.general_place.chunks_exact(2).all(|place| {
-                place[0] == NONE
-                    || ((place[0] as usize) < packages
-                        && (place[1] as usize) < self.clauses.row(place[0]).len())
-            })
-            && rows(&self.general_negative, packages, self.general.len())
-            && rows(&self.excludes, packages, packages)
-            && rows(&self.obsoletes, packages, packages)
-            && rows(&self.conflict_deps, packages, deps)
-            && rows(&self.obsolete_deps, packages, deps)
-            && wishes(&self.recommends)
-            && wishes(&self.suggests)
-            && rows(&self.in_recommended, packages, lists)
-            && rows(&self.in_suggested, packages, lists)
-            && rows(&self.rich_blocks, self.rich_blocks.len(), self.blocks.len())
-            && literals(&self.blocks)
-            && pairs(&self.in_recommended_blocks, packages, self.blocks.len())
-            && pairs(&self.in_suggested_blocks, packages, self.blocks.len())
-            && rows(&self.supplements, packages, self.compiled.len())
-            && rows(&self.enhances, packages, self.compiled.len())
-            && well_formed(&self.compiled)
-            && (0..self.compiled.len() as u32)
-                .all(|code| rich::is_sound(self.compiled.row(code), lists))
-            && below(&self.supplementing, packages)
-            && below(&self.orphans, packages)
-            && rows(&self.orphan_names, self.orphans.len(), packages)
-            && rows(&self.reach, if self.orphans.is_empty() { 0 } else { packages }, packages)
-            && well_formed(&self.versioned_provides)
-            && self.versioned_provides.len() == packages
-            && self.versioned_provides.offsets.iter().all(|offset| offset % 3 == 0)
+        let offers = || {
+            let mut ends = self.offers.strings.ends.iter();
+            let mut end = 0;
+            let text = &self.offers.strings.text;
+            ends.all(|next| {
+                let grows = end <= *next && text.is_char_boundary(*next as usize);
+                end = *next;
+                grows
+            }) && end as usize <= text.len()
+                && self.offers.evrs.iter().all(|evr| {
+                    (evr.version as usize) < strings
+                        && (evr.release == NONE || (evr.release as usize) < strings)
+                })
+                && well_formed(&self.offers.provides)
+                && self.offers.provides.len() <= strings
+                && below(&self.offers.provides.data, packages)
+                && self.offers.ranges.len() == self.offers.provides.data.len()
+                && ranges(&self.offers.ranges)
+                && below(&self.offers.paths, strings)
+                && self.offers.related.len() == self.offers.paths.len()
+                && rows(&self.offers.owners, self.offers.paths.len(), packages)
+        };
+        let others = || {
+            one_each.iter().all(|length| *length == packages)
+                && self.arch.iter().all(|arch| (*arch as usize) < self.archs.len())
+                && self.arch_score.iter().all(|score| *score > 0)
+                && below(&self.names, strings.min(self.offers.provides.len()))
+                && below(&self.versions, strings)
+                && below(&self.releases, strings)
+                && rows(&self.lists, lists, packages)
+                && below(&self.dep_texts, strings)
+                && self.dep_lists.len() == deps
+                && self.dep_lists.iter().all(|list| *list == NONE || (*list as usize) < lists)
+                && rows(&self.requires, packages, deps)
+                && well_formed(&self.successors)
+                && self.successors.len() == packages
+                && every(self.successors.data.iter(), |next| {
+                    if next & SINGLE != 0 {
+                        ((next & !SINGLE) as usize) < packages
+                    } else {
+                        (*next as usize) < lists
+                    }
+                })
+                && below(&self.name_rank, packages)
+                && well_formed(&self.clauses)
+                && self.clauses.len() == packages
+                && every(self.clauses.data.iter(), |clause| {
+                    if clause & SINGLE != 0 {
+                        ((clause & !SINGLE) as usize) < packages
+                    } else {
+                        (*clause as usize) < clause_lists + self.general.len()
+                    }
+                })
+                && rows(&self.only_for, packages, packages)
+                && rows(&self.clause_lists, clause_lists, packages)
+                && rows(&self.requirers, clause_lists, packages)
+                && rows(&self.in_clause_lists, packages, clause_lists)
+                && literals(&self.general)
+                && self.general_place.len() == self.general.len() * 2
+                && self.general_place.chunks_exact(2).all(|place| {
+                    place[0] == NONE
+                        || ((place[0] as usize) < packages
+                            && (place[1] as usize) < self.clauses.row(place[0]).len())
+                })
+                && rows(&self.general_negative, packages, self.general.len())
+                && rows(&self.excludes, packages, packages)
+                && rows(&self.obsoletes, packages, packages)
+                && rows(&self.conflict_deps, packages, deps)
+                && rows(&self.obsolete_deps, packages, deps)
+                && wishes(&self.recommends)
+                && wishes(&self.suggests)
+                && rows(&self.in_recommended, packages, lists)
+                && rows(&self.in_suggested, packages, lists)
+                && rows(&self.rich_blocks, self.rich_blocks.len(), self.blocks.len())
+                && literals(&self.blocks)
+                && pairs(&self.in_recommended_blocks, packages, self.blocks.len())
+                && pairs(&self.in_suggested_blocks, packages, self.blocks.len())
+                && rows(&self.supplements, packages, self.compiled.len())
+                && rows(&self.enhances, packages, self.compiled.len())
+                && well_formed(&self.compiled)
+                && (0..self.compiled.len() as u32)
+                    .all(|code| rich::is_sound(self.compiled.row(code), lists))
+                && below(&self.supplementing, packages)
+                && below(&self.orphans, packages)
+                && rows(&self.orphan_names, self.orphans.len(), packages)
+                && rows(&self.reach, if self.orphans.is_empty() { 0 } else { packages }, packages)
+                && well_formed(&self.versioned_provides)
+                && self.versioned_provides.len() == packages
+                && self.versioned_provides.offsets.iter().all(|offset| offset % 3 == 0)
+        };
+        let (offers, others) = both(offers, others);
+        offers && others
     }
 }
 

@@ -127,7 +127,7 @@
 //! | `jobs` | what is asked for, as clauses; the build group, prepared once |
 //! | `choices` | open requirements, and in which order they are decided |
 //! | `branches` | minimisation |
-//! | `orphans` | packages of an inferior architecture without a better half |
+//! | `orphans`, `hopes` | packages of an inferior architecture without a better half |
 //! | `propagate`, `watch` | conclusions, and taking them back |
 //! | `policy` | which of several candidates |
 //! | `weak` | weak dependencies |
@@ -159,6 +159,7 @@ mod cause;
 mod choices;
 mod distance;
 mod explain;
+mod hopes;
 mod jobs;
 mod learn;
 mod loader;

@@ -2,7 +2,7 @@
 
 use rpm::{ConstraintRef, Dep, Op, Relation, Rich};
 
-use crate::arrays::{Rows, Strings, prefetch};
+use crate::arrays::{Rows, Strings, Table, prefetch};
 
 /// No string, no version range: whatever the context, nothing.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -56,8 +56,8 @@ pub(crate) enum MetBy {
 }
 
 impl Offers {
-    /// Makes names be found that something provides, and known paths. Nobody needs the others.
-    pub(crate) fn index(&mut self) {
+    /// An index of names that something provides, and of known paths. Nobody needs to find the others.
+    pub(crate) fn table(&self) -> Table {
         let Offers { strings, provides, paths, .. } = self;
         let is_provided = |name: &u32| {
             let name = *name as usize;
@@ -65,7 +65,7 @@ impl Offers {
         };
         let provided = (0..provides.len() as u32).filter(is_provided);
         let others = paths.iter().copied().filter(|path| !is_provided(path));
-        strings.index_only(provided.chain(others));
+        strings.table_of(provided.chain(others))
     }
 
     /// Asks the processor for what will be needed to find who provides these. Where it is is a matter of chance, so all

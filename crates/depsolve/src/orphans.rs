@@ -5,9 +5,8 @@
 //! architecture have no orphans, and multilib ones should have none.
 
 use crate::arch::NOARCH;
-use crate::rich::{self, positive};
+use crate::rich::positive;
 use crate::solver::{JobSource, Solver};
-use crate::universe::{ENHANCES, SUPPLEMENTS};
 
 impl Solver<'_> {
     /// Adds what is said about packages of architectures that are inferior for this request: each needs a package of the best
@@ -22,26 +21,13 @@ impl Solver<'_> {
         known.resize(universe.len(), false);
         self.found.clear();
         self.found.extend(&self.asked);
-        loop {
-            while let Some(package) = self.found.pop() {
-                if !std::mem::replace(&mut known[package as usize], true) {
-                    let next = universe.reach.row(package).iter().copied();
-                    self.found.extend(next.filter(|p| !known[*p as usize]));
-                }
-            }
-            let any_known = |list: u32| universe.lists.row(list).iter().any(|p| known[*p as usize]);
-            for package in 0..universe.len() as u32 {
-                let weak = universe.has(package, SUPPLEMENTS) || universe.has(package, ENHANCES);
-                if weak && !known[package as usize] {
-                    let supplements = universe.supplements.row(package).iter();
-                    let mut deps = supplements.chain(universe.enhances.row(package));
-                    if deps.any(|dep| rich::possible(universe.compiled.row(*dep), &any_known)) {
-                        self.found.push(package);
-                    }
-                }
-            }
-            if self.found.is_empty() {
-                break;
+        self.found.extend(universe.hopes.free());
+        let mut needed = universe.hopes.nothing_known();
+        while let Some(package) = self.found.pop() {
+            if !std::mem::replace(&mut known[package as usize], true) {
+                let next = universe.reach.row(package).iter().copied();
+                self.found.extend(next.filter(|p| !known[*p as usize]));
+                universe.hopes.raise(&mut needed, package, &mut self.found);
             }
         }
         for (i, orphan) in universe.orphans.iter().enumerate() {

@@ -119,40 +119,6 @@ pub(crate) fn positive_packages(offers: &Offers, dep: &Dep, negated: bool, into:
     }
 }
 
-/// Whether a compiled dependency could be met if all `known` packages were installed.
-pub(crate) fn possible(code: &[u32], known: &impl Fn(u32) -> bool) -> bool {
-    let mut position = 0;
-    possible_step(code, &mut position, known)
-}
-
-fn possible_step(code: &[u32], position: &mut usize, known: &impl Fn(u32) -> bool) -> bool {
-    let operator = code[*position];
-    *position += 1;
-    let operands = match operator {
-        AND | OR => {
-            *position += 1;
-            code[*position - 1]
-        }
-        IF | UNLESS => 2,
-        IF_ELSE | UNLESS_ELSE => 3,
-        _ => {
-            *position += 1;
-            return known(code[*position - 1]);
-        }
-    };
-    let (mut any, mut all) = (false, true);
-    for _ in 0..operands {
-        let one = possible_step(code, position, known);
-        any |= one;
-        all &= one;
-    }
-    match operator {
-        AND => all,
-        OR => any,
-        _ => true,
-    }
-}
-
 struct Normalizer<'a> {
     offers: &'a Offers,
     /// How much was looked at so far.
@@ -358,12 +324,12 @@ pub(crate) fn compile(dep: &Dep, leaf: &mut impl FnMut(&Dep) -> u32, into: &mut 
 }
 
 const LEAF: u32 = 0;
-const AND: u32 = 1;
-const OR: u32 = 2;
-const IF: u32 = 3;
-const IF_ELSE: u32 = 4;
-const UNLESS: u32 = 5;
-const UNLESS_ELSE: u32 = 6;
+pub(crate) const AND: u32 = 1;
+pub(crate) const OR: u32 = 2;
+pub(crate) const IF: u32 = 3;
+pub(crate) const IF_ELSE: u32 = 4;
+pub(crate) const UNLESS: u32 = 5;
+pub(crate) const UNLESS_ELSE: u32 = 6;
 
 /// How a dependency is met by what is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use rpm::{ConstraintRef, Dep, EvrRef, Op, Relation, md};
 
 use crate::arch::{NOARCH, Score};
-use crate::arrays::Rows;
+use crate::arrays::{Rows, both};
 use crate::explain::NeverReasons;
+use crate::hopes::Hopes;
 use crate::loader::{LoadError, Loader};
 use crate::offers::{NONE, Offers};
 use crate::walk::Walk;
@@ -126,6 +127,9 @@ pub struct Universe {
     /// [`Universe::index`].
     pub(crate) namesake: Vec<u32>,
     never_reasons: OnceLock<NeverReasons>,
+
+    /// What packages supplement and enhance, if there are orphans; made by [`Universe::index`].
+    pub(crate) hopes: Hopes,
 
     /// What of all this the solver needs for each package, once more; made by [`Universe::index`].
     pub(crate) walk: Walk,
@@ -289,7 +293,6 @@ impl Universe {
                 *flags |= SUGGESTED;
             }
         }
-        self.offers.index();
         let mut last_of = vec![NONE; self.len()];
         self.namesake = (0..self.len() as u32).collect();
         for package in 0..self.len() as u32 {
@@ -299,7 +302,10 @@ impl Universe {
             }
             *last = package;
         }
-        self.walk = Walk::new(self);
+        self.hopes = Hopes::new(self);
+        let (table, walk) = both(|| self.offers.table(), || Walk::new(self));
+        self.offers.strings.index_only(table);
+        self.walk = walk;
     }
 
     pub(crate) fn has(&self, package: u32, flag: u8) -> bool {

@@ -19,59 +19,37 @@ use crate::universe::{INFERIOR, NEVER, SINGLE};
 
 impl Loader {
     /// Turns dependencies into clauses, exclusions and the indexes over them.
-    pub(super) fn relate(&mut self, mut lists: RowSet) -> Result<(), LoadError> {
+    pub(super) fn relate(&mut self, lists: RowSet) -> Result<(), LoadError> {
         let count = self.universe.names.len() as u32;
         let by_name = self.by_name();
-        let mut never = vec![false; count as usize];
-        // Package, original list.
-        let mut required: Vec<(u32, u32)> = Vec::new();
-        let mut general: Vec<Vec<Literal>> = Vec::new();
-        let mut excluded: Vec<(u32, u32)> = Vec::new();
+        let mut clauses = Clauses::new(lists, count);
         let mut obsoleted: Vec<(u32, u32)> = Vec::new();
 
         let mut normals = Normals::default();
-        let (mut counted, mut literals, mut compared) = (0, 0, 0_usize);
+        let mut compared = 0_usize;
         for package in 0..count {
             let at = || self.universe.package(PackageId(package)).to_string();
             for dep in self.universe.requires.row(package) {
-                self.require(
-                    package,
-                    *dep,
-                    &mut normals,
-                    &mut lists,
-                    &mut required,
-                    &mut general,
-                    &mut excluded,
-                    &mut never,
-                )?;
-                check_general(&general, &mut counted, &mut literals, at)?;
-                check_pairs(lists.rows.data.len(), LISTED, at)?;
+                self.require(package, *dep, &mut normals, &mut clauses)?;
+                clauses.check(at)?;
             }
             for dep in self.conflicts.row(package) {
-                self.conflict(
-                    package,
-                    *dep,
-                    &mut normals,
-                    &mut lists,
-                    &mut required,
-                    &mut general,
-                    &mut excluded,
-                    &mut never,
-                )?;
-                check_general(&general, &mut counted, &mut literals, at)?;
-                check_pairs(lists.rows.data.len(), LISTED, at)?;
-                check_pairs(excluded.len(), EXCLUDED, at)?;
+                self.conflict(package, *dep, &mut normals, &mut clauses)?;
+                clauses.check(at)?;
+                check_pairs(clauses.excluded.len(), EXCLUDED, at)?;
             }
             for dep in self.obsoletes.row(package) {
-                let more = self.obsolete(package, *dep, &by_name, &mut excluded, &mut obsoleted);
+                let more =
+                    self.obsolete(package, *dep, &by_name, &mut clauses.excluded, &mut obsoleted);
                 compared = compared.saturating_add(more);
                 if compared > MAX_COMPARISONS {
                     let what = "packages to be compared with what obsoletes their names";
                     return Err(too_entangled(what, MAX_COMPARISONS, &at()));
                 }
-                check_pairs(excluded.len(), EXCLUDED, at)?;
+                check_pairs(clauses.excluded.len(), EXCLUDED, at)?;
             }
         }
+        let Clauses { mut lists, mut required, general, mut excluded, mut never, .. } = clauses;
         self.exclude_same_name(&by_name, &mut excluded)?;
         self.bind_inferior(&by_name, &mut lists, &mut required);
         self.store_reach(&by_name, &lists.rows, &mut normals)?;
@@ -95,28 +73,21 @@ impl Loader {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn require(
         &self,
         package: u32,
         dep: u32,
         normals: &mut Normals,
-        lists: &mut RowSet,
-        required: &mut Vec<(u32, u32)>,
-        general: &mut Vec<Vec<Literal>>,
-        excluded: &mut Vec<(u32, u32)>,
-        never: &mut [bool],
+        clauses: &mut Clauses,
     ) -> Result<(), LoadError> {
         let list = match &self.deps[dep as usize] {
             Kind::Rich(rich) if rich::is_complex(rich) => {
                 match &*normals.clauses(&self.universe.offers, dep, rich)? {
                     Normal::Always | Normal::TooMany => {}
-                    Normal::Never => never[package as usize] = true,
+                    Normal::Never => clauses.never[package as usize] = true,
                     Normal::Blocks(blocks) => {
                         for block in blocks.iter().cloned() {
-                            add_block(
-                                package, block, false, lists, required, general, excluded, never,
-                            );
+                            clauses.add(package, block, false);
                         }
                     }
                 }
@@ -127,36 +98,31 @@ impl Loader {
         if list == SYSTEM {
             return Ok(());
         }
-        let providers = lists.rows.row(list);
+        let providers = clauses.lists.rows.row(list);
         if providers.is_empty() {
-            never[package as usize] = true;
+            clauses.never[package as usize] = true;
         } else if providers.binary_search(&package).is_err() {
-            required.push((package, list));
+            clauses.required.push((package, list));
         }
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn conflict(
         &self,
         package: u32,
         dep: u32,
         normals: &mut Normals,
-        lists: &mut RowSet,
-        required: &mut Vec<(u32, u32)>,
-        general: &mut Vec<Vec<Literal>>,
-        excluded: &mut Vec<(u32, u32)>,
-        never: &mut [bool],
+        clauses: &mut Clauses,
     ) -> Result<(), LoadError> {
         if let Kind::Rich(rich) = &self.deps[dep as usize]
             && rich::is_complex(rich)
         {
             match &*normals.inverted(&self.universe.offers, dep, rich)? {
                 Normal::Always | Normal::TooMany => {}
-                Normal::Never => never[package as usize] = true,
+                Normal::Never => clauses.never[package as usize] = true,
                 Normal::Blocks(blocks) => {
                     for block in blocks.iter().cloned() {
-                        add_block(package, block, true, lists, required, general, excluded, never);
+                        clauses.add(package, block, true);
                     }
                 }
             }
@@ -165,9 +131,8 @@ impl Loader {
         let list = self.universe.dep_lists[dep as usize];
         if list != SYSTEM {
             // A package may conflict with what it provides itself.
-            excluded.extend(
-                lists.rows.row(list).iter().filter(|p| **p != package).map(|p| (package, *p)),
-            );
+            let others = clauses.lists.rows.row(list).iter().filter(|p| **p != package);
+            clauses.excluded.extend(others.map(|p| (package, *p)));
         }
         Ok(())
     }
@@ -525,40 +490,57 @@ const EXCLUDED: &str = "pairs of packages that exclude each other";
 const REACHED: &str = "packages that others can lead to";
 pub(super) const LISTED: &str = "packages in lists of providers";
 
-/// Refuses too many literals in clauses with several negative ones; those before `counted` are known.
-fn check_general(
-    general: &[Vec<Literal>],
-    counted: &mut usize,
-    literals: &mut usize,
-    at: impl FnOnce() -> String,
-) -> Result<(), LoadError> {
-    *literals += general[*counted..].iter().map(Vec::len).sum::<usize>();
-    *counted = general.len();
-    check_pairs(*literals, "packages in rich dependencies", at)
+/// What the requirements and conflicts of all packages come to.
+struct Clauses {
+    /// Lists of providers.
+    lists: RowSet,
+    /// Package and the list of which it requires one.
+    required: Vec<(u32, u32)>,
+    /// Clauses with several negative literals.
+    general: Vec<Vec<Literal>>,
+    /// How many of those were counted, and how many literals they have.
+    counted: usize,
+    literals: usize,
+    /// Packages that cannot be installed together.
+    excluded: Vec<(u32, u32)>,
+    /// Packages that can never be installed, as far as is known.
+    never: Vec<bool>,
 }
 
-/// Adds one clause of a rich requirement or conflict of a package.
-#[allow(clippy::too_many_arguments)]
-fn add_block(
-    package: u32,
-    block: Vec<Literal>,
-    is_conflict: bool,
-    lists: &mut RowSet,
-    required: &mut Vec<(u32, u32)>,
-    general: &mut Vec<Vec<Literal>>,
-    excluded: &mut Vec<(u32, u32)>,
-    never: &mut [bool],
-) {
-    let Some(clause) = rich::clause_of_package(package, block, is_conflict) else { return };
-    match clause.as_slice() {
-        [] => {}
-        [only] => never[package_of(*only) as usize] = true,
-        [a, b] if *b < 0 => excluded.push((package_of(*a), package_of(*b))),
-        [_, rest @ ..] if rest[0] > 0 => {
-            let members: Vec<u32> = rest.iter().map(|literal| package_of(*literal)).collect();
-            required.push((package, lists.intern(&members)));
+impl Clauses {
+    fn new(lists: RowSet, packages: u32) -> Self {
+        Clauses {
+            lists,
+            required: Vec::new(),
+            general: Vec::new(),
+            counted: 0,
+            literals: 0,
+            excluded: Vec::new(),
+            never: vec![false; packages as usize],
         }
-        _ => general.push(clause),
+    }
+
+    /// Adds one clause of a rich requirement or conflict of a package.
+    fn add(&mut self, package: u32, block: Vec<Literal>, is_conflict: bool) {
+        let Some(clause) = rich::clause_of_package(package, block, is_conflict) else { return };
+        match clause.as_slice() {
+            [] => {}
+            [only] => self.never[package_of(*only) as usize] = true,
+            [a, b] if *b < 0 => self.excluded.push((package_of(*a), package_of(*b))),
+            [_, rest @ ..] if rest[0] > 0 => {
+                let members: Vec<u32> = rest.iter().map(|literal| package_of(*literal)).collect();
+                self.required.push((package, self.lists.intern(&members)));
+            }
+            _ => self.general.push(clause),
+        }
+    }
+
+    /// Refuses lists that are too long together, and too many literals in clauses with several negative ones.
+    fn check(&mut self, at: impl Fn() -> String) -> Result<(), LoadError> {
+        self.literals += self.general[self.counted..].iter().map(Vec::len).sum::<usize>();
+        self.counted = self.general.len();
+        check_pairs(self.literals, "packages in rich dependencies", &at)?;
+        check_pairs(self.lists.rows.data.len(), LISTED, at)
     }
 }
 
