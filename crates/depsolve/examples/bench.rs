@@ -10,7 +10,6 @@
 //! and how many packages it installs.
 
 use std::fs::File;
-use std::hash::{Hash, Hasher};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -176,13 +175,14 @@ fn load(repo: &Path) -> Result<Universe, Failure> {
     Ok(universe)
 }
 
+/// Of packages, distances and the number of problems. A simple one, since the threads wait for it.
 fn answer_hash(resolution: &Resolution) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
+    let mut hash = resolution.problems.len() as u64;
     for install in &resolution.installs {
-        (install.package, install.distance).hash(&mut hasher);
+        let word = u64::from(install.package.0) << 8 | u64::from(install.distance.unwrap_or(0));
+        hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
-    resolution.problems.len().hash(&mut hasher);
-    hasher.finish()
+    hash
 }
 
 /// Resolves everything several times; the answers of the quickest round and what it took. Each thread has its solver

@@ -1,5 +1,6 @@
 //! How far a package is from what was asked for: hops over *all* providers of requirements, not only installed ones.
 
+use crate::arrays::prefetch;
 use crate::universe::{SINGLE, Universe};
 use crate::{Install, PackageId};
 
@@ -26,18 +27,19 @@ impl Distances {
     }
 
     #[inline]
-    fn reach(&mut self, package: u32, level: u8) {
+    fn reach(&mut self, universe: &Universe, package: u32, level: u8) {
         let level_of = &mut self.level_of[package as usize];
         if *level_of == 0 {
             *level_of = level;
             self.reached.push(package);
+            prefetch(&universe.successors.offsets[package as usize]);
         }
     }
 
     /// Fills in the distances of `installs`; `named` are the packages that the BuildRequires name.
     pub(crate) fn measure(&mut self, universe: &Universe, named: &[u32], installs: &mut [Install]) {
         for package in named {
-            self.reach(*package, 1);
+            self.reach(universe, *package, 1);
         }
         let mut from = 0;
         for level in 2..=LAST_LEVEL {
@@ -48,7 +50,7 @@ impl Distances {
                 }
                 for next in universe.successors.row(self.reached[i]) {
                     if next & SINGLE != 0 {
-                        self.reach(next & !SINGLE, level);
+                        self.reach(universe, next & !SINGLE, level);
                         continue;
                     }
                     if std::mem::replace(&mut self.seen_list[*next as usize], true) {
@@ -56,7 +58,7 @@ impl Distances {
                     }
                     self.lists.push(*next);
                     for package in universe.lists.row(*next) {
-                        self.reach(*package, level);
+                        self.reach(universe, *package, level);
                     }
                 }
             }

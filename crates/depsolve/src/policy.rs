@@ -58,9 +58,13 @@ impl Solver<'_> {
             keep_best_version(universe, &mut candidates);
         }
         if candidates.len() > 1 && mode != Mode::Recommend {
-            if candidates.iter().any(|p| self.is_preferred(*p)) {
-                candidates.retain(|p| self.is_preferred(*p));
+            let mut preferred = std::mem::take(&mut self.policy.front);
+            preferred.clear();
+            preferred.extend(candidates.iter().filter(|p| self.is_preferred(**p)));
+            if !preferred.is_empty() {
+                std::mem::swap(&mut candidates, &mut preferred);
             }
+            self.policy.front = preferred;
             if candidates.len() > 1 && mode == Mode::Choose {
                 self.order(&mut candidates);
             }

@@ -47,14 +47,14 @@ impl Solver<'_> {
         None
     }
 
-    fn uncount_installed(&mut self, package: u32) {
+    /// Returns whether the package was one of the recommenders.
+    #[inline]
+    fn uncount_installed(&mut self, package: u32) -> bool {
         let (counters, recommends) = self.universe.walk.counters_of(package);
         for counter in counters {
             self.counters[*counter as usize] -= 1;
         }
-        if recommends {
-            self.recommenders.pop();
-        }
+        recommends
     }
 
     fn count_excluded(&mut self, package: u32) {
@@ -299,13 +299,34 @@ impl Solver<'_> {
         }
     }
 
-    /// Takes back all decisions but the first ones.
+    /// Takes back all decisions but the first ones, to begin with another request.
     pub(crate) fn undo_to(&mut self, decisions: usize) {
-        while self.trail.len() > decisions
-            && let Some(decided) = self.trail.last().copied()
-        {
-            self.undo_last(decided);
+        // What was never propagated knows of no choices.
+        if decisions < self.head {
+            self.choices.truncate(self.trail[decisions].choices as usize);
         }
+        let mut recommenders = self.recommenders.len();
+        for i in decisions..self.trail.len() {
+            if let Some(later) = self.trail.get(i + 4) {
+                self.universe.walk.announce(package_of(later.literal));
+                self.universe.walk.announce_parts(package_of(self.trail[i + 2].literal));
+            }
+            let literal = self.trail[i].literal;
+            let package = package_of(literal);
+            self.decision[package as usize] = 0;
+            if i < self.head {
+                if literal > 0 {
+                    recommenders -= usize::from(self.uncount_installed(package));
+                } else {
+                    self.uncount_excluded(package);
+                }
+            }
+        }
+        self.recommenders.truncate(recommenders);
+        self.trail.truncate(decisions);
+        self.head = self.head.min(decisions);
+        self.open.forget();
+        self.pending.forget();
     }
 
     #[inline]
@@ -321,7 +342,9 @@ impl Solver<'_> {
             self.head = self.trail.len();
             self.choices.truncate(last.choices as usize);
             if last.literal > 0 {
-                self.uncount_installed(package);
+                if self.uncount_installed(package) {
+                    self.recommenders.pop();
+                }
             } else {
                 self.uncount_excluded(package);
             }
