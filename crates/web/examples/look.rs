@@ -3,10 +3,10 @@
 //!     cargo run -p koschei-web --example look -- 8080 [PREFIX]
 //!
 //! The database lives as long as the program. With `KOSCHEI_LOOK_URL=postgres://...` the pages show that database instead;
-//! an empty one gets the schema.
+//! an empty one gets the schema. "Log in" makes you an administrator.
 #![allow(clippy::expect_used, reason = "a tool for developers, which ends when something is wrong")]
 
-use koschei_web::{Link, State, WebConfig};
+use koschei_web::{Link, Login, State, WebConfig};
 
 #[tokio::main]
 async fn main() {
@@ -46,6 +46,8 @@ async fn main() {
                 "https://bugzilla.redhat.com/buglist.cgi?product={package.collection.bugzilla_product}&component={package.name}",
             ),
         ],
+        // Whoever looks is an administrator, with everything that only those see.
+        login: Login { bypass: Some("developer".to_owned()), ..Login::default() },
         ..WebConfig::default()
     };
     let listener =

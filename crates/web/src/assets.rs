@@ -11,6 +11,7 @@ use crate::site::SharedSite;
 const STYLE: &str = include_str!("../assets/style.css");
 const FORMS: &str = include_str!("../assets/forms.css");
 const SCRIPT: &str = include_str!("../assets/live.js");
+const FIND: &str = include_str!("../assets/find.js");
 
 /// Names of the assets of this build.
 #[derive(Debug, Clone)]
@@ -21,8 +22,10 @@ pub(crate) struct Assets {
     pub(crate) style: String,
     /// File name of what pages with forms need besides.
     pub(crate) forms: String,
-    /// File name of the script.
+    /// File name of the script that keeps a page up to date.
     pub(crate) script: String,
+    /// File name of the script that suggests packages.
+    pub(crate) find: String,
 }
 
 impl Assets {
@@ -33,6 +36,7 @@ impl Assets {
             style: format!("style.{}.css", fingerprint(style_sheet.as_bytes())),
             forms: format!("forms.{}.css", fingerprint(forms_sheet.as_bytes())),
             script: format!("live.{}.js", fingerprint(SCRIPT.as_bytes())),
+            find: format!("find.{}.js", fingerprint(FIND.as_bytes())),
             style_sheet,
             forms_sheet,
         }
@@ -65,6 +69,8 @@ pub(crate) async fn asset(
         (site.assets.style_sheet.clone(), "text/css; charset=utf-8")
     } else if name == site.assets.forms {
         (site.assets.forms_sheet.clone(), "text/css; charset=utf-8")
+    } else if name == site.assets.find {
+        (FIND.to_owned(), "text/javascript; charset=utf-8")
     } else if name == site.assets.script {
         (SCRIPT.to_owned(), "text/javascript; charset=utf-8")
     } else {

@@ -1,4 +1,4 @@
-//! `/badge/COLLECTION/NAME.svg`: the state of a package as a small picture, for other people's pages.
+//! `/badge/COLLECTION/NAME.svg` and `.png`: the state of a package as a small picture, for other people's pages.
 
 use askama::Template;
 use axum::Router;
@@ -45,15 +45,30 @@ impl Badge {
     }
 }
 
+/// The same pictures for programs that show no SVG: one for each word, made from the template by a browser.
+fn png(state: PackageState) -> &'static [u8] {
+    match state {
+        PackageState::Ok => include_bytes!("../assets/badge/ok.png"),
+        PackageState::Failing => include_bytes!("../assets/badge/failing.png"),
+        PackageState::Unresolved => include_bytes!("../assets/badge/unresolved.png"),
+        PackageState::Unknown => include_bytes!("../assets/badge/unknown.png"),
+        PackageState::Untracked => include_bytes!("../assets/badge/untracked.png"),
+        PackageState::Blocked => include_bytes!("../assets/badge/blocked.png"),
+    }
+}
+
 async fn badge(
     State(site): State<SharedSite>,
     Path((collection, file)): Path<(String, String)>,
 ) -> Result<Response, Error> {
-    let Some(name) = file.strip_suffix(".svg") else {
-        return Err(Error::not_found(
-            "Badges are SVG pictures",
-            "The address of a badge ends with the name of the package and .svg.",
-        ));
+    let (name, kind) = match file.rsplit_once('.') {
+        Some((name, kind @ ("svg" | "png"))) => (name, kind),
+        _ => {
+            return Err(Error::not_found(
+                "Badges are SVG or PNG pictures",
+                "The address of a badge ends with the name of the package and .svg or .png.",
+            ));
+        }
     };
     let (collections, packages) =
         tokio::try_join!(db::collections(&site.pool), db::package(&site.pool, name))?;
@@ -67,19 +82,39 @@ async fn badge(
             "Look for it by its name.",
         ));
     };
-    let badge = Badge::new(state(
+    let state = state(
         package.blocked,
         package.tracked,
         package.resolved,
         package.last_complete_build_state,
-    ));
+    );
     // Pictures on other sites are asked for through caches that must not keep them for long.
-    Ok((
-        [
-            (header::CONTENT_TYPE, "image/svg+xml; charset=utf-8"),
-            (header::CACHE_CONTROL, "no-cache, max-age=0"),
-        ],
-        badge.render()?,
-    )
-        .into_response())
+    let cache = (header::CACHE_CONTROL, "no-cache, max-age=0");
+    Ok(match kind {
+        "png" => ([(header::CONTENT_TYPE, "image/png"), cache], png(state)).into_response(),
+        _ => {
+            let picture = Badge::new(state).render()?;
+            ([(header::CONTENT_TYPE, "image/svg+xml; charset=utf-8"), cache], picture)
+                .into_response()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_pictures_have_the_same_size() {
+        for state in PackageState::ALL {
+            let png = png(state);
+            assert_eq!(png.get(1..4), Some(&b"PNG"[..]));
+            // The first chunk begins with width and height (PNG, section 11.2.2).
+            let number = |at: usize| -> Option<u32> {
+                png.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
+            };
+            let svg = Badge::new(state);
+            assert_eq!((number(16), number(20)), (Some(svg.width), Some(20)), "{state}");
+        }
+    }
 }

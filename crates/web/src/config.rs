@@ -1,7 +1,7 @@
 //! What the web frontend has to know of the configuration, in the form in which pages use it.
 
 use axum::http::HeaderName;
-use koschei_core::config::{self, Auth, Config, Priorities, Secret};
+use koschei_core::config::{self, Auth, BugReport, Config, Priorities, Secret};
 
 use crate::login::{Login, Network, Oidc, is_safe, whole};
 
@@ -28,6 +28,8 @@ pub struct WebConfig {
     pub secondary_topurl: String,
     /// Links of each package.
     pub links: Vec<Link>,
+    /// Where and how a bug is filed.
+    pub bug_report: BugReport,
     /// Parameters of the priorities that pages show.
     pub priorities: Priorities,
     /// Architectures for which builds may be submitted.
@@ -88,6 +90,7 @@ impl Default for WebConfig {
             secondary_weburl: koji,
             secondary_topurl: files,
             links: Vec::new(),
+            bug_report: BugReport::default(),
             priorities: Priorities::default(),
             build_arches: config::KojiConfig::default().build_arches,
             login: Login::default(),
@@ -127,6 +130,7 @@ impl TryFrom<&Config> for WebConfig {
                 .iter()
                 .map(|link| Link { name: link.name.clone(), url: link.url.clone() })
                 .collect(),
+            bug_report: config.bugreport.clone(),
             priorities: config.priorities,
             build_arches: koji.build_arches.clone(),
         })

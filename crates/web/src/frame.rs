@@ -88,6 +88,7 @@ pub(crate) fn redirect(to: &str) -> Response {
 async fn finish(State(site): State<SharedSite>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let encoding = Encoding::wanted(request.headers());
     let (mut parts, body) = request.into_parts();
     let way = Way::of(&parts, &site.config.login.proxies);
     parts.extensions.insert(way);
@@ -137,7 +138,10 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
         add_cookie(&mut response, &cookie);
     }
     if method == Method::GET && response.status() == StatusCode::OK {
-        response = tagged(response, if_none_match.as_ref()).await;
+        // A page of somebody who is logged in has their token in it, and may have what an attacker made them send: packed
+        // together, its size would tell the one from the other (the attack called BREACH).
+        let encoding = if known { Encoding::Plain } else { encoding };
+        response = tagged(response, if_none_match.as_ref(), encoding).await;
     }
     secure(response.headers_mut());
     response
@@ -199,7 +203,11 @@ pub(crate) fn html(page: String) -> Response {
 }
 
 /// Adds an entity tag, and answers 304 when the reader has this very content already.
-async fn tagged(response: Response, if_none_match: Option<&HeaderValue>) -> Response {
+async fn tagged(
+    response: Response,
+    if_none_match: Option<&HeaderValue>,
+    encoding: Encoding,
+) -> Response {
     if response.body().size_hint().lower() > LARGEST_TAGGED as u64 {
         return response;
     }
@@ -227,7 +235,89 @@ async fn tagged(response: Response, if_none_match: Option<&HeaderValue>) -> Resp
         parts.headers.remove(header::CONTENT_TYPE);
         return Response::from_parts(parts, Body::empty());
     }
-    Response::from_parts(parts, Body::from(content))
+    let packable = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_text);
+    if !packable || content.len() < WORTH_PACKING || encoding == Encoding::Plain {
+        return Response::from_parts(parts, Body::from(content));
+    }
+    let plain = content.clone();
+    // Packing a large answer takes as long as finding it; others must not wait for it.
+    let packed = if content.len() > 1 << 17 {
+        tokio::task::spawn_blocking(move || encoding.pack(&plain)).await.unwrap_or_default()
+    } else {
+        encoding.pack(&plain)
+    };
+    match packed {
+        Some((packed, name)) => {
+            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(packed))
+        }
+        None => Response::from_parts(parts, Body::from(content)),
+    }
+}
+
+/// Smaller answers are sent as they are.
+const WORTH_PACKING: usize = 1024;
+
+fn is_text(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes();
+    kind.starts_with(b"text/")
+        || kind.starts_with(b"application/json")
+        || kind.starts_with(b"application/atom+xml")
+        || kind.starts_with(b"image/svg+xml")
+}
+
+/// How an answer is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Encoding {
+    /// The best that the reader understands (RFC 9110, section 12.5.3).
+    fn wanted(headers: &HeaderMap) -> Self {
+        let understood = |name: &str| {
+            headers
+                .get_all(header::ACCEPT_ENCODING)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .filter_map(|one| {
+                    let mut parts = one.split(';');
+                    let is_it = parts.next()?.trim().eq_ignore_ascii_case(name);
+                    let weight = parts.find_map(|part| part.trim().strip_prefix("q="));
+                    is_it.then(|| {
+                        weight.is_none_or(|q| q.trim().parse::<f32>().is_ok_and(|q| q > 0.0))
+                    })
+                })
+                .next()
+                .unwrap_or(false)
+        };
+        if understood("zstd") {
+            Self::Zstd
+        } else if understood("gzip") {
+            Self::Gzip
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// The packed answer, with the name of the encoding.
+    fn pack(self, content: &[u8]) -> Option<(Vec<u8>, &'static str)> {
+        match self {
+            Self::Plain => None,
+            Self::Zstd => zstd::bulk::compress(content, 1).ok().map(|packed| (packed, "zstd")),
+            Self::Gzip => {
+                use std::io::Write as _;
+                let room = Vec::with_capacity(content.len() / 4);
+                let mut packer = flate2::write::GzEncoder::new(room, flate2::Compression::new(2));
+                packer.write_all(content).ok()?;
+                packer.finish().ok().map(|packed| (packed, "gzip"))
+            }
+        }
+    }
 }
 
 /// What browsers may do with our pages: nothing but show them, with our own style and script.
@@ -248,5 +338,27 @@ fn secure(headers: &mut HeaderMap) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.append(header::VARY, HeaderValue::from_static("Cookie"));
+    headers.append(header::VARY, HeaderValue::from_static("Cookie, Accept-Encoding"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoding_that_the_reader_understands_is_chosen() {
+        let wanted = |text: &str| {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(header::ACCEPT_ENCODING, value);
+            }
+            Encoding::wanted(&headers)
+        };
+        assert_eq!(wanted("gzip, deflate, br, zstd"), Encoding::Zstd);
+        assert_eq!(wanted("GZIP;q=0.5, zstd;q=0"), Encoding::Gzip);
+        assert_eq!(wanted("gzip; q=0"), Encoding::Plain);
+        assert_eq!(wanted("identity"), Encoding::Plain);
+        assert_eq!(wanted(""), Encoding::Plain);
+        assert_eq!(wanted("xgzip"), Encoding::Plain);
+    }
 }

@@ -24,6 +24,8 @@ const QUESTIONS: usize = 64;
 /// Kept answers to questions.
 #[derive(Debug)]
 pub(crate) struct Kept<Q, A> {
+    least: Duration,
+    oldest: Duration,
     answers: Arc<Mutex<HashMap<Q, Answer<A>>>>,
 }
 
@@ -37,7 +39,14 @@ struct Answer<A> {
 
 impl<Q, A> Default for Kept<Q, A> {
     fn default() -> Self {
-        Self { answers: Arc::default() }
+        Self { least: LEAST, oldest: OLDEST, answers: Arc::default() }
+    }
+}
+
+impl<Q, A> Kept<Q, A> {
+    /// For answers that change slowly: they are kept at least so long, and given so long while they are found anew.
+    pub(crate) fn for_long(least: Duration, oldest: Duration) -> Self {
+        Self { least, oldest, answers: Arc::default() }
     }
 }
 
@@ -56,14 +65,15 @@ where
         let mut answers = self.answers.lock().await;
         if let Some(answer) = answers.get_mut(&question) {
             let value = answer.value.clone();
-            if answer.fresh_until > now || answer.being_renewed && answer.found + OLDEST > now {
+            if answer.fresh_until > now || answer.being_renewed && answer.found + self.oldest > now
+            {
                 return Ok(value);
             }
-            if answer.found + OLDEST > now {
+            if answer.found + self.oldest > now {
                 answer.being_renewed = true;
-                let answers = self.answers.clone();
+                let (answers, least) = (self.answers.clone(), self.least);
                 tokio::spawn(async move {
-                    let found = timed(find).await;
+                    let found = timed(find, least).await;
                     let mut answers = answers.lock().await;
                     match found {
                         Ok(answer) => {
@@ -80,7 +90,7 @@ where
             }
         }
         // The lock is held, so that of many readers who ask at once only one looks.
-        let answer = timed(find).await?;
+        let answer = timed(find, self.least).await?;
         let value = answer.value.clone();
         if answers.len() >= QUESTIONS {
             answers.clear();
@@ -90,14 +100,17 @@ where
     }
 }
 
-async fn timed<A, E>(find: impl Future<Output = Result<A, E>>) -> Result<Answer<A>, E> {
+async fn timed<A, E>(
+    find: impl Future<Output = Result<A, E>>,
+    least: Duration,
+) -> Result<Answer<A>, E> {
     let begun = Instant::now();
     let value = find.await?;
     let found = Instant::now();
     Ok(Answer {
         value: Arc::new(value),
         found,
-        fresh_until: found + ((found - begun) * SHARE).max(LEAST),
+        fresh_until: found + ((found - begun) * SHARE).max(least),
         being_renewed: false,
     })
 }

@@ -32,6 +32,7 @@ mod problems;
 mod request;
 mod site;
 mod text;
+mod trend;
 
 use std::future::Future;
 use std::net::SocketAddr;

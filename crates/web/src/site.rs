@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use askama::Template;
 use chrono::Utc;
+use koschei_core::freshness::{Facts, Stale, reasons};
 use koschei_core::states::PackageState;
+use koschei_db::freshness::{self as db_freshness, Freshness};
 use koschei_db::pages::{self as db, CollectionRow, UnresolvedPackage};
 
 use crate::State;
@@ -20,6 +22,7 @@ use crate::login::{Providers, Signer, Visitor, Way};
 use crate::parts::{Mark, Token};
 use crate::request::{Ask, Selection};
 use crate::text::{self, Clock};
+use crate::trend::{self, Day};
 
 /// The site, shared by all requests.
 pub(crate) type SharedSite = Arc<Site>;
@@ -39,6 +42,10 @@ pub(crate) struct Site {
     limits: Limits,
     /// Packages waiting for a build, per collection id.
     waiting: Kept<(), HashMap<i32, i64>>,
+    /// How up to date the collections are.
+    freshness: Kept<(), Vec<Freshness>>,
+    /// How states went in the last days, by collection id.
+    trend: Kept<i32, Vec<Day>>,
     /// Unresolved packages of collections, by the ids of these.
     unresolved: Kept<Vec<i32>, Vec<UnresolvedPackage>>,
 }
@@ -61,6 +68,7 @@ pub(crate) struct Frame {
     pub(crate) style: String,
     pub(crate) forms: String,
     pub(crate) script: String,
+    pub(crate) find: String,
     pub(crate) theme: Option<&'static str>,
     pub(crate) title: String,
     pub(crate) section: Section,
@@ -73,6 +81,8 @@ pub(crate) struct Frame {
     pub(crate) kept_collection: Option<String>,
     /// Seconds after which a watched page fetches itself anew; `None` for pages that do not change.
     pub(crate) live: Option<u32>,
+    /// Address of the feed of what it shows.
+    pub(crate) feed: Option<String>,
     /// Path and query of this page below the prefix, for forms that come back to it.
     pub(crate) here: String,
     /// Who reads it, if they are logged in.
@@ -142,8 +152,15 @@ impl Site {
             providers: Providers::default(),
             limits: Limits::default(),
             waiting: Kept::default(),
+            freshness: Kept::default(),
+            trend: Kept::for_long(Duration::from_secs(600), Duration::from_secs(24 * 3600)),
             unresolved: Kept::default(),
         }
+    }
+
+    /// An address of ours for use elsewhere; without the host where that is not known.
+    pub(crate) fn absolute(&self, address: &str) -> String {
+        format!("{}{address}", self.config.external_url.as_deref().unwrap_or_default())
     }
 
     /// Where to log in and then go on to a path of ours.
@@ -189,6 +206,7 @@ impl Site {
             style: self.addresses.to(&format!("/static/{}", self.assets.style)),
             forms: self.addresses.to(&format!("/static/{}", self.assets.forms)),
             script: self.addresses.to(&format!("/static/{}", self.assets.script)),
+            find: self.addresses.to(&format!("/static/{}", self.assets.find)),
             theme: ask.theme,
             title,
             section: Section::None,
@@ -199,6 +217,7 @@ impl Site {
             search: String::new(),
             kept_collection: None,
             live: None,
+            feed: None,
             here: ask.here(),
             visitor: ask.visitor.clone(),
             way_in: self.config.login.is_possible().then(|| self.login_address(&ask.here())),
@@ -220,11 +239,12 @@ impl Site {
         frame.section = section;
         frame.live = Some(5);
         let ids = selection.ids();
-        let (notice, problems, running, waiting) = tokio::try_join!(
+        let (notice, problems, running, waiting, known) = tokio::try_join!(
             db::admin_notice(&self.pool),
             db::buildroot_problems(&self.pool, &ids),
             db::running_builds(&self.pool),
             self.waiting(),
+            self.freshness(),
         )?;
         if let Some(content) = notice.filter(|content| !content.trim().is_empty()) {
             frame.notices.push(Notice {
@@ -259,7 +279,7 @@ impl Site {
         };
         let running = sum(&mut running.into_iter());
         let waiting = sum(&mut waiting.iter().map(|(id, count)| (*id, *count)));
-        frame.fresh = Some(freshness(&frame.clock, &selection.chosen, running, waiting));
+        frame.fresh = Some(freshness(&frame.clock, &selection.chosen, &known, running, waiting));
         frame.tabs = self.tabs(ask, selection, &tabs);
         frame.tabs_label = match tabs {
             Tabs::Package { name, .. } => format!("{name} in other collections"),
@@ -324,6 +344,32 @@ impl Site {
             Ok(db::waiting_packages(&pool, a, b, threshold).await?.into_iter().collect())
         };
         self.waiting.get((), find).await
+    }
+
+    /// How states of a collection went in the last days.
+    pub(crate) async fn trend(&self, collection: i32) -> koschei_db::Result<Arc<Vec<Day>>> {
+        let pool = self.pool.clone();
+        let find = async move {
+            let now = Utc::now();
+            let first = now.date_naive() - chrono::TimeDelta::days(trend::DAYS);
+            let since = first.and_time(chrono::NaiveTime::MIN).and_utc();
+            let ids = [collection];
+            let (counts, turns) =
+                tokio::try_join!(db::counts(&pool, &ids), db::turns(&pool, collection, since))?;
+            let counts = counts.first().copied().unwrap_or_default();
+            Ok(trend::days(now, counts.failing, counts.unresolved, &turns))
+        };
+        self.trend.get(collection, find).await
+    }
+
+    /// How up to date the collections are. Counting what is still to be resolved looks at all packages.
+    async fn freshness(&self) -> koschei_db::Result<Arc<Vec<Freshness>>> {
+        let pool = self.pool.clone();
+        let find = async move {
+            let mut connection = pool.acquire().await?;
+            db_freshness::of_all(&mut connection).await
+        };
+        self.freshness.get((), find).await
     }
 
     /// The unresolved packages of these collections with their problems, which the front page, the root causes and the
@@ -411,52 +457,120 @@ fn linked(text: &str) -> Vec<(String, bool)> {
 /// A newest repo that was seen longer ago than this makes a page stale.
 const STALE_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
+/// Why what is known of a collection may be out of date, as a sentence; the base buildroot has a line of its own.
+fn stale(clock: &Clock, collection: &CollectionRow, known: Option<&Freshness>) -> Option<String> {
+    let facts = known.map_or_else(Facts::default, |known| Facts {
+        looked: known.looked,
+        repo_made: known.repo_made,
+        trouble: known.trouble.as_deref().zip(known.trouble_since),
+        ..Facts::default()
+    });
+    let as_of = |time| format!("{}, {} ago", clock.long(time), clock.age(time));
+    match reasons(&facts, clock.now).into_iter().next() {
+        Some(Stale::Trouble { what, since }) => {
+            Some(format!("Since {} ({}): {what}", clock.long(since), clock.age(since)))
+        }
+        Some(Stale::NotLooking { since }) => Some(format!(
+            "Nobody has asked Koji for newer repos since {}: the service that does is not running.",
+            as_of(since)
+        )),
+        // Before the service runs for the first time nothing is known of it, but maybe of a repo.
+        Some(Stale::NeverLooked) if collection.latest_repo_id.is_none() => {
+            Some("No Koji repo was looked at yet.".to_owned())
+        }
+        Some(Stale::OldRepo { made }) => Some(format!(
+            "Koji has made no repo that is newer than {}, which is of {}; what you see is right as of then.",
+            collection.latest_repo_id.map(|id| id.to_string()).unwrap_or_default(),
+            as_of(made)
+        )),
+        _ => {
+            let seen = collection.latest_repo_seen?;
+            (clock.now - seen > STALE_AFTER).then(|| {
+                format!(
+                    "No Koji repo is newer than {}, seen first on {}; what you see is right as of then.",
+                    collection.latest_repo_id.map(|id| id.to_string()).unwrap_or_default(),
+                    as_of(seen)
+                )
+            })
+        }
+    }
+}
+
 /// The line that says how fresh what is shown is.
-fn freshness(clock: &Clock, chosen: &[CollectionRow], running: i64, waiting: i64) -> Fresh {
+fn freshness(
+    clock: &Clock,
+    chosen: &[CollectionRow],
+    known: &[Freshness],
+    running: i64,
+    waiting: i64,
+) -> Fresh {
     let queue =
         format!("{} running, {} waiting", text::plural(running, "build"), text::count(waiting));
+    let of = |one: &CollectionRow| known.iter().find(|known| known.collection_id == one.id);
     let mut parts = Vec::new();
-    let mut stale = false;
+    let mut is_stale = false;
     let mut lead = "Newest:";
     match chosen {
         [] => parts.push("no collection yet".to_owned()),
-        [one] => match (one.latest_repo_id, one.latest_repo_seen) {
-            (Some(repo), Some(seen)) => {
-                stale = clock.now - seen > STALE_AFTER;
-                lead = if stale { "Stale." } else { "Fresh:" };
-                parts.push(if stale {
-                    format!(
-                        "No Koji repo is newer than {repo}, seen first on {}, {} ago; what you see is right as of \
-                         then.",
-                        clock.long(seen),
-                        clock.age(seen)
-                    )
-                } else {
-                    format!("Koji repo {repo}, seen first {}, {} ago", seen.format("%H:%M"), clock.age(seen))
-                });
+        [one] => match (stale(clock, one, of(one)), one.latest_repo_id, one.latest_repo_seen) {
+            (Some(reason), ..) => {
+                is_stale = true;
+                lead = "Stale.";
+                parts.push(reason);
             }
-            (Some(repo), None) => parts.push(format!("Koji repo {repo}")),
-            (None, _) => parts.push("no Koji repo was looked at yet".to_owned()),
+            (None, Some(repo), Some(seen)) => {
+                lead = "Fresh:";
+                parts.push(format!(
+                    "Koji repo {repo}, seen first {}, {} ago",
+                    seen.format("%H:%M"),
+                    clock.age(seen)
+                ));
+            }
+            (None, Some(repo), None) => parts.push(format!("Koji repo {repo}")),
+            (None, None, _) => parts.push("no Koji repo was looked at yet".to_owned()),
         },
         several => {
-            lead = "Koji repos:";
-            let repos: Vec<String> = several
+            let out_of_date: Vec<String> = several
                 .iter()
-                .filter_map(|one| {
-                    one.latest_repo_id.map(|repo| format!("{} {repo}", one.display_name))
-                })
+                .filter(|one| stale(clock, one, of(one)).is_some())
+                .map(|one| one.display_name.clone())
                 .collect();
-            // Of many collections nobody reads the numbers; the page of collections has them.
-            parts.push(if repos.len() <= 5 {
-                repos.join(", ")
+            if out_of_date.is_empty() {
+                lead = "Koji repos:";
+                let repos: Vec<String> = several
+                    .iter()
+                    .filter_map(|one| {
+                        one.latest_repo_id.map(|repo| format!("{} {repo}", one.display_name))
+                    })
+                    .collect();
+                // Of many collections nobody reads the numbers; the page of collections has them.
+                parts.push(if repos.len() <= 5 {
+                    repos.join(", ")
+                } else {
+                    text::plural(several.len() as i64, "collection")
+                });
             } else {
-                text::plural(several.len() as i64, "collection")
-            });
+                is_stale = true;
+                lead = "Stale:";
+                parts.push(match out_of_date.len() {
+                    few @ 1..=5 => format!(
+                        "{}; choose {} to see why",
+                        text::enumeration(&out_of_date),
+                        if few == 1 { "it" } else { "one" }
+                    ),
+                    many => format!("{many} of {} collections", several.len()),
+                });
+            }
         }
+    }
+    if let [one] = chosen
+        && let Some(packages) = of(one).map(|known| known.waiting).filter(|count| *count > 0)
+    {
+        parts.push(format!("{} still to be resolved in it", text::plural(packages, "package")));
     }
     parts.retain(|part| !part.is_empty());
     parts.push(queue);
-    Fresh { stale, lead, parts }
+    Fresh { stale: is_stale, lead, parts }
 }
 
 #[cfg(test)]

@@ -273,6 +273,17 @@ async fn administrators_set_static_priorities_and_change_all_global_groups() {
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
     assert_eq!(package(&site, "bash", 1).await.static_priority, 40);
     assert!(group(&site, "kde-sig").await.unwrap().0.contains(&"bash".to_owned()));
+    // Groups of others, too, although there are too many to offer them; and one that is gone is none.
+    let fields = [
+        ("collection_id", "1"),
+        ("group-prev-4", "false"),
+        ("group-4", "1"),
+        ("group-prev-99", "false"),
+        ("group-99", "1"),
+    ];
+    let answer = browser.post("/package/bash/edit", &fields).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    assert!(group(&site, "zbyszek/mine").await.unwrap().0.contains(&"bash".to_owned()));
     // Others may send it along as it is.
     let mut other = Browser::of(&site, "zbyszek").await;
     let fields = [("collection_id", "1"), ("static_priority", "40"), ("manual_priority", "1")];

@@ -9,6 +9,8 @@ INSERT INTO collection (id, "order", name, display_name, target, dest_tag, build
  (4, 70, 'epel10', 'EPEL 10', 'epel10', 'epel10', 'epel10-build', NULL, NULL, 0.5, 6389990, false);
 UPDATE collection SET latest_repo_seen = now() - interval '11 minutes' WHERE id = 1;
 UPDATE collection SET latest_repo_seen = now() - interval '31 hours' WHERE id = 3;
+INSERT INTO collection_freshness (collection_id, looked, repo_made)
+    SELECT id, now(), now() - interval '20 minutes' FROM collection;
 INSERT INTO buildroot_problem (collection_id, problem) VALUES
  (4, E'Problem: package redhat-rpm-config-293-1.el10.noarch requires annobin-plugin-gcc, but none of the providers can be installed\n - conflicting requests\n - nothing provides gcc = 14.3 needed by annobin-plugin-gcc-12.92-1.el10.x86_64');
 INSERT INTO collection_group (id, name, display_name) VALUES (1, 'fedora', 'Fedora'), (2, 'epel', 'EPEL');

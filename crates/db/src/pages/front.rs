@@ -102,6 +102,18 @@ pub async fn turned(
     since: DateTime<Utc>,
     limit: i64,
 ) -> crate::Result<(Vec<Turned>, i64)> {
+    turned_of(db, collections, None, good, since, limit).await
+}
+
+/// As [`turned`], of these base packages only.
+pub async fn turned_of(
+    db: impl Database<'_>,
+    collections: &[i32],
+    bases: Option<&[i32]>,
+    good: bool,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> crate::Result<(Vec<Turned>, i64)> {
     #[derive(sqlx::FromRow)]
     struct Row {
         #[sqlx(flatten)]
@@ -116,6 +128,7 @@ pub async fn turned(
              SELECT p.id, max(c.timestamp) AS at, NULL::int AS build_id
              FROM resolution_change c JOIN package p ON p.id = c.package_id
              WHERE c.timestamp >= $3 AND p.collection_id = ANY($1)
+               AND ($5::int[] IS NULL OR p.base_id = ANY($5))
                AND p.tracked AND NOT p.blocked
                AND c.resolved = $2 AND p.resolved = $2
                -- What failed before it became unresolved was red already.
@@ -141,6 +154,7 @@ pub async fn turned(
                  ORDER BY f.started LIMIT 1
              ) first ON first.started >= $3
              WHERE b.started >= $3 AND b.last_complete AND p.collection_id = ANY($1)
+               AND ($5::int[] IS NULL OR p.base_id = ANY($5))
                AND p.tracked AND NOT p.blocked AND p.resolved IS NOT FALSE
                AND b.state = CASE WHEN $2 THEN 3 ELSE 5 END
          ), found AS (
@@ -174,8 +188,64 @@ pub async fn turned(
     .bind(good)
     .bind(since.naive_utc())
     .bind(limit)
+    .bind(bases)
     .fetch_all(db)
     .await?;
     let total = rows.first().map_or(0, |row| row.total);
     Ok((rows.into_iter().map(|row| row.turned).collect(), total))
+}
+
+/// Something that may have changed the state of a package.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Turn {
+    /// Package.
+    pub package_id: i32,
+    /// Whether its dependencies can be installed, now.
+    pub resolved: Option<bool>,
+    /// State number of its last complete build, now.
+    pub built: Option<i32>,
+    /// State number of its last complete build before the first turn.
+    pub built_before: Option<i32>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// State number of the build that ended; `None` when it was resolved anew.
+    pub build: Option<i32>,
+    /// What came out when it was resolved anew.
+    pub became_resolved: Option<bool>,
+}
+
+/// Everything since a time that may have changed states of tracked packages of a collection, by package and time. Looks
+/// at all of its packages: keep the answer for long.
+pub async fn turns(
+    db: impl Database<'_>,
+    collection: i32,
+    since: DateTime<Utc>,
+) -> crate::Result<Vec<Turn>> {
+    sqlx::query_as(
+        r#"WITH p AS (
+               SELECT id, resolved, last_complete_build_state AS built FROM package
+               WHERE collection_id = $1 AND tracked AND NOT blocked
+           ), turn AS (
+               SELECT p.id, p.resolved, p.built, coalesce(b.finished, b.started) AS at, b.state AS build,
+                      NULL::boolean AS became_resolved
+               FROM p JOIN build b ON b.package_id = p.id AND b.started >= $2 AND b.state <> 2
+                    AND NOT b.untagged
+               UNION ALL
+               SELECT p.id, p.resolved, p.built, c.timestamp, NULL, c.resolved
+               FROM p JOIN resolution_change c ON c.package_id = p.id AND c.timestamp >= $2
+           ), first AS (
+               SELECT t.id, b.state FROM (SELECT DISTINCT id FROM turn) t CROSS JOIN LATERAL (
+                   SELECT o.state FROM build o
+                   WHERE o.package_id = t.id AND o.started < $2 AND o.state <> 2 AND NOT o.untagged
+                   ORDER BY o.started DESC LIMIT 1) b
+           )
+           SELECT turn.id AS package_id, turn.resolved, turn.built, first.state AS built_before,
+                  turn.at AT TIME ZONE 'UTC' AS at, turn.build, turn.became_resolved
+           FROM turn LEFT JOIN first ON first.id = turn.id ORDER BY turn.id, turn.at"#,
+    )
+    .bind(collection)
+    .bind(since.naive_utc())
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
 }

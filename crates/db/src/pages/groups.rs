@@ -127,3 +127,14 @@ pub async fn groups_of(db: impl Database<'_>, user: &str) -> crate::Result<Vec<G
     .await
     .map_err(Into::into)
 }
+
+/// Ids of the base packages in these groups.
+pub async fn packages_of_groups(db: impl Database<'_>, groups: &[i32]) -> crate::Result<Vec<i32>> {
+    sqlx::query_scalar(
+        "SELECT DISTINCT base_id FROM package_group_relation WHERE group_id = ANY($1)",
+    )
+    .bind(groups)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}

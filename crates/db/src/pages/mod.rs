@@ -24,11 +24,14 @@ pub use build::{
     BuildRow, ChangeRow, Evr, TaskRow, applied_changes, build, tasks_of, unapplied_changes,
 };
 pub use causes::{UnresolvedPackage, unresolved_packages};
-pub use front::{Counts, Turned, counts, turned};
-pub use groups::{GroupChoice, GroupPage, GroupRow, editable_groups, group, groups, groups_of};
+pub use front::{Counts, Turn, Turned, counts, turned, turned_of, turns};
+pub use groups::{
+    GroupChoice, GroupPage, GroupRow, editable_groups, group, groups, groups_of, packages_of_groups,
+};
 pub use package::{
-    BuildOutcome, CulpritCount, HistoryBuild, HistoryResolution, PackageRow, Trouble,
-    culprit_counts, history_builds, history_resolutions, package, similar_names, trouble,
+    BuildOutcome, CulpritCount, Deed, HistoryBuild, HistoryResolution, PackageRow, TaskTime,
+    Trouble, culprit_counts, deeds, history_builds, history_resolutions, package, similar_names,
+    suggested_names, task_times, trouble,
 };
 pub use packages::{
     Filter, GroupName, ListedPackage, MatrixCell, MatrixRow, Order, OrderKey, PackageSet, matrix,

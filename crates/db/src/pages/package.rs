@@ -72,6 +72,125 @@ pub async fn package(db: impl Database<'_>, name: &str) -> crate::Result<Vec<Pac
     sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(name).fetch_all(db).await.map_err(Into::into)
 }
 
+/// Names of packages that match a pattern of ILIKE, for somebody who is typing: the name itself, then names that begin with
+/// what was typed, shorter ones first.
+pub async fn suggested_names(
+    db: impl Database<'_>,
+    pattern: &str,
+    typed: &str,
+    limit: i64,
+) -> crate::Result<Vec<String>> {
+    sqlx::query_scalar(
+        r#"SELECT name FROM base_package WHERE NOT all_blocked AND name ILIKE $1
+           ORDER BY lower(name) = lower($2) DESC, starts_with(lower(name), lower($2)) DESC, length(name),
+                    name COLLATE "C"
+           LIMIT $3"#,
+    )
+    .bind(pattern)
+    .bind(typed)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
+/// What somebody, or a service, did to a package.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Deed {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who; `None` for a service.
+    pub user: Option<String>,
+    /// From where: `admin`, `frontend` or `backend`.
+    pub environment: String,
+    /// What.
+    pub message: String,
+}
+
+/// A page of what was done to a package in all collections, newest first; and how much there is.
+pub async fn deeds(
+    db: impl Database<'_>,
+    base_id: i32,
+    limit: i64,
+    offset: i64,
+) -> crate::Result<(Vec<Deed>, i64)> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        total: i64,
+        at: Option<DateTime<Utc>>,
+        user: Option<String>,
+        environment: Option<String>,
+        message: Option<String>,
+    }
+    // The total is there on pages past the end, too.
+    let rows: Vec<Row> = sqlx::query_as(
+        r#"SELECT counted.total, entry.at, entry."user", entry.environment, entry.message
+           FROM (SELECT count(*) AS total FROM log_entry WHERE base_id = $1) counted
+           LEFT JOIN LATERAL (
+               SELECT l.id, l.timestamp AT TIME ZONE 'UTC' AS at, u.name AS "user",
+                      l.environment::text AS environment, l.message
+               FROM log_entry l LEFT JOIN "user" u ON u.id = l.user_id
+               WHERE l.base_id = $1 ORDER BY l.id DESC LIMIT $2 OFFSET $3) entry ON true
+           ORDER BY entry.id DESC"#,
+    )
+    .bind(base_id)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(db)
+    .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let deeds = rows.into_iter().filter_map(|row| {
+        Some(Deed {
+            at: row.at?,
+            user: row.user,
+            environment: row.environment?,
+            message: row.message?,
+        })
+    });
+    Ok((deeds.collect(), total))
+}
+
+/// How long the part of a build for one architecture took.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct TaskTime {
+    /// Build.
+    pub build_id: i32,
+    /// Koji task of the build.
+    pub task_id: i32,
+    /// Start of the build.
+    pub started: DateTime<Utc>,
+    /// State number of the build.
+    pub state: i32,
+    /// Architecture.
+    pub arch: String,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Whether this part succeeded.
+    pub complete: bool,
+}
+
+/// How long the newest finished builds of a package took, by architecture; newest build first.
+pub async fn task_times(
+    db: impl Database<'_>,
+    package_id: i32,
+    builds: i64,
+) -> crate::Result<Vec<TaskTime>> {
+    sqlx::query_as(
+        r#"SELECT b.id AS build_id, b.task_id, b.started AT TIME ZONE 'UTC' AS started, b.state, t.arch,
+                  greatest(0, extract(epoch FROM t.finished - t.started))::float8 AS seconds,
+                  t.state = 2 AS complete
+           FROM (SELECT id, task_id, started, state FROM build
+                 WHERE package_id = $1 AND state <> 2 ORDER BY started DESC, id DESC LIMIT $2) b
+           JOIN koji_task t ON t.build_id = b.id AND t.finished IS NOT NULL
+           ORDER BY b.started DESC, b.id DESC, t.arch COLLATE "C", t.id"#,
+    )
+    .bind(package_id)
+    .bind(builds)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
 /// Names of packages that look like this one, most alike first: those that share its beginning.
 pub async fn similar_names(
     db: impl Database<'_>,

@@ -115,6 +115,13 @@ impl Browser {
         self.command("GET", "/screenshot", None).as_str().unwrap_or_default().to_owned()
     }
 
+    /// Runs a command of the Chrome DevTools protocol, for what WebDriver has no word: the size of the page itself, themes,
+    /// keys.
+    pub(crate) fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.command("POST", "/goog/cdp/execute", Some(&body))
+    }
+
     fn command(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         request(method, &format!("{}{path}", self.session), body)
             .unwrap_or_else(|problem| panic!("the browser cannot do {path}: {problem}"))

@@ -185,6 +185,10 @@ pub(crate) async fn edit(
     let changes = group_changes(&form)?;
     for (id, member) in &changes {
         let Some(known) = groups.iter_mut().find(|one| one.group.id == *id) else {
+            // The form offers administrators the global groups only, as there are too many others.
+            if visitor.admin {
+                continue;
+            }
             return Err(Error::Forbidden {
                 title: "This group is not yours".to_owned(),
                 advice: "Nothing was changed. Only the owners of a group and administrators change what is in it."

@@ -15,6 +15,7 @@ use crate::problems::Problem;
 use crate::request::{Ask, Selection};
 use crate::site::{Frame, Section, SharedSite, Tabs};
 use crate::text;
+use crate::trend::Chart;
 
 /// Rows of the lists of what turned.
 const TURNED: i64 = 8;
@@ -36,6 +37,7 @@ struct Front<'a> {
     causes: &'a [Grouped],
     causes_total: usize,
     causes_href: String,
+    chart: Option<Chart>,
 }
 
 /// The packages of one collection by state.
@@ -96,7 +98,7 @@ pub(crate) async fn front(State(site): State<SharedSite>, ask: Ask) -> Result<Re
     };
     let ids = selection.ids();
     let since = Utc::now() - TimeDelta::hours(24);
-    let (frame, counts, (red, red_total), (green, green_total), unresolved) = tokio::try_join!(
+    let (mut frame, counts, (red, red_total), (green, green_total), unresolved) = tokio::try_join!(
         site.frame(
             &ask,
             &selection,
@@ -109,6 +111,14 @@ pub(crate) async fn front(State(site): State<SharedSite>, ask: Ask) -> Result<Re
         async { Ok(db::turned(&site.pool, &ids, true, since, TURNED).await?) },
         async { Ok(site.unresolved(&ids).await?) },
     )?;
+    if let [one] = selection.chosen.as_slice() {
+        let name = crate::address::encode(&one.name);
+        frame.feed = Some(frame.addresses.to(&format!("/feeds/collection/{name}")));
+    }
+    let chart = match selection.chosen.as_slice() {
+        [one] => Chart::new(&site.trend(one.id).await?),
+        _ => None,
+    };
     let causes = broken::group(&frame, &selection, &unresolved);
     let summaries: Vec<Summary> = selection
         .chosen
@@ -135,6 +145,7 @@ pub(crate) async fn front(State(site): State<SharedSite>, ask: Ask) -> Result<Re
         causes_total: causes.len(),
         causes: causes.get(..CAUSES.min(causes.len())).unwrap_or_default(),
         causes_href: broken::address(&frame, &selection),
+        chart,
         frame: &frame,
     };
     super::page(&page)
@@ -263,7 +274,7 @@ fn turned_lines(
 }
 
 /// What goes with a turn: the problem, the architectures, the packager's build, the nearest change.
-fn why(turned: &Turned) -> String {
+pub(super) fn why(turned: &Turned) -> String {
     if let Some(problem) = &turned.problem {
         return Problem::read(problem).cause.to_string();
     }

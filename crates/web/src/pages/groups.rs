@@ -125,9 +125,16 @@ async fn group(
         None => name.to_owned(),
     };
     let (selection, group) = tokio::try_join!(site.selection(ask), find(site, namespace, name))?;
-    let frame = site
+    let mut frame = site
         .frame(ask, &selection, Section::Groups, title.clone(), Tabs::SamePage { all: Some("All") })
         .await?;
+    let name_part = match namespace {
+        Some(namespace) => {
+            format!("{}/{}", crate::address::encode(namespace), crate::address::encode(name))
+        }
+        None => crate::address::encode(name),
+    };
+    frame.feed = Some(frame.addresses.to(&format!("/feeds/group/{name_part}")));
     let table =
         table(site, ask, &frame, &selection, PackageSet::Group(group.id), None, false).await?;
     super::page(&Page {

@@ -3,14 +3,18 @@
 mod add_packages;
 mod affected_by;
 mod broken;
+mod bug_report;
 mod build;
+mod build_times;
 mod collections;
 mod documentation;
 mod edit_group;
 mod edit_package;
+mod feeds;
 mod front;
 mod groups;
 mod package;
+mod package_log;
 mod packages;
 mod robots;
 mod search;
@@ -35,6 +39,9 @@ pub(crate) fn routes() -> Router<SharedSite> {
         .route("/packages", get(packages::packages))
         .route("/package/{name}", get(package::package))
         .route("/package/{name}/edit", get(edit_package::show).post(edit_package::edit))
+        .route("/package/{name}/log", get(package_log::package_log))
+        .route("/package/{name}/times", get(build_times::build_times))
+        .route("/bugreport/{name}", get(bug_report::bug_report))
         .route("/add-packages", get(add_packages::show).post(add_packages::add))
         .route("/build/{id}", get(build::build))
         .route("/build/{id}/cancel", post(build::cancel))
@@ -57,6 +64,7 @@ pub(crate) fn routes() -> Router<SharedSite> {
         )
         .route("/user/{name}", get(user::user))
         .route("/search", get(search::search))
+        .route("/suggest", get(search::suggest))
         .route("/affected-by/{name}", get(affected_by::affected_by))
         .route("/stats", get(stats::stats))
         .route("/documentation", get(documentation::documentation))
@@ -64,6 +72,7 @@ pub(crate) fn routes() -> Router<SharedSite> {
         .route("/favicon.svg", get(robots::favicon))
         .route("/theme", post(theme::theme))
         .route("/static/{name}", get(asset))
+        .merge(feeds::routes())
 }
 
 /// Renders a page.

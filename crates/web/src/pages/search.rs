@@ -1,9 +1,11 @@
 //! `/search?q=`: packages by name.
 
 use askama::Template;
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use koschei_db::pages::PackageSet;
+use koschei_db::pages::{self as db, PackageSet};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::pages::packages::{Table, table};
@@ -90,6 +92,34 @@ pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<R
         ));
     }
     super::page(&Search { frame: &frame, query: &query, table: &table })
+}
+
+/// A package that may be meant.
+#[derive(Serialize)]
+pub(crate) struct Suggestion {
+    name: String,
+    href: String,
+}
+
+/// `/suggest?q=`: packages for what is being typed, for our own script.
+pub(crate) async fn suggest(
+    State(site): State<SharedSite>,
+    ask: Ask,
+) -> Result<Json<Vec<Suggestion>>, Error> {
+    let query = ask.value("q").unwrap_or_default().trim();
+    if query.is_empty() || query.chars().count() > 200 {
+        return Ok(Json(Vec::new()));
+    }
+    let names = db::suggested_names(&site.pool, &pattern(query), query, 10).await?;
+    let kept = ask.value("collection").filter(|collection| !collection.is_empty());
+    let suggestions = names.into_iter().map(|name| Suggestion {
+        href: match kept {
+            Some(collection) => site.addresses.package(&name, collection),
+            None => site.addresses.package_anywhere(&name),
+        },
+        name,
+    });
+    Ok(Json(suggestions.collect()))
 }
 
 #[cfg(test)]

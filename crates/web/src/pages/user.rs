@@ -37,6 +37,7 @@ pub(crate) async fn user(
         async { Ok(db::groups_of(&site.pool, &name).await?) },
     )?;
     frame.live = None;
+    frame.feed = Some(site.addresses.to(&format!("/feeds/user/{}", crate::address::encode(&name))));
     let user = user.ok_or_else(|| {
         Error::not_found(
             format!("Nobody is called {name}"),

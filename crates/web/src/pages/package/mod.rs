@@ -20,6 +20,7 @@ use koschei_db::pages::{
 use self::evidence::{Changed, Explained, Suspect};
 use self::history::Event;
 use self::schedule::Priority;
+pub(super) use self::schedule::package_value;
 use self::verdict::{Findings, Say, Step};
 use crate::error::Error;
 use crate::pages::build::TaskLine;
@@ -60,6 +61,7 @@ struct Page<'a> {
     priority: Option<Priority>,
     groups: Vec<GroupLink>,
     links: Vec<(String, String)>,
+    bug: Option<String>,
     history: Vec<Event>,
     older: Option<String>,
     newer: bool,
@@ -113,7 +115,7 @@ pub(crate) async fn package(
     };
     let before = last_seen(&ask)?;
     let limit = i64::from(site.config.builds_per_page.max(1));
-    let (frame, trouble, unapplied, builds, resolutions, groups) = tokio::try_join!(
+    let (mut frame, trouble, unapplied, builds, resolutions, groups) = tokio::try_join!(
         site.frame(
             &ask,
             &selection,
@@ -127,6 +129,8 @@ pub(crate) async fn package(
         async { Ok(db::history_resolutions(&site.pool, package.id, before, limit + 1).await?) },
         async { Ok(db::package_groups(&site.pool, &[package.base_id]).await?) },
     )?;
+    let feed = format!("/feeds/package/{}", crate::address::encode(&package.name));
+    frame.feed = Some(frame.addresses.to(&feed));
     let made = Maker { site: &site, frame: &frame, package, collection: &collection };
     let page = made
         .page(&ask, trouble, unapplied, builds, resolutions, limit, before.is_some(), &selection)
@@ -140,7 +144,7 @@ fn state_of(row: &PackageRow) -> PackageState {
 }
 
 /// The answer for a name that no collection knows, with names that look like it.
-async fn unknown(site: &Site, name: &str) -> Result<Error, Error> {
+pub(super) async fn unknown(site: &Site, name: &str) -> Result<Error, Error> {
     let similar = db::similar_names(&site.pool, name, 6).await?;
     Ok(Error::NotFound {
         title: format!("No package is called {name}"),
@@ -281,6 +285,11 @@ impl<'a> Maker<'a> {
             facts: self.facts(&unapplied),
             priority: self.priority(&reasons),
             links: self.links(),
+            bug: super::bug_report::is_possible(package, self.collection).then(|| {
+                let collection = crate::address::encode(&self.collection.name);
+                let name = crate::address::encode(&package.name);
+                self.frame.addresses.to(&format!("/bugreport/{name}?collection={collection}"))
+            }),
             frame: self.frame,
             package,
             collection: self.collection,

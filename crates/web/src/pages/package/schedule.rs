@@ -104,7 +104,11 @@ impl Maker<'_> {
 }
 
 /// A value for the placeholders of links (`koschei_core::config::Link::PLACEHOLDERS`).
-fn package_value(key: &str, package: &PackageRow, collection: &CollectionRow) -> Option<String> {
+pub(in crate::pages) fn package_value(
+    key: &str,
+    package: &PackageRow,
+    collection: &CollectionRow,
+) -> Option<String> {
     match key.strip_prefix("package.").unwrap_or(key) {
         "name" => Some(package.name.clone()),
         "collection.name" => Some(collection.name.clone()),
