@@ -19,6 +19,7 @@ pub(crate) fn routes() -> Router<SharedSite> {
     Router::new()
         .route("/api/v1/packages", get(packages))
         .route("/api/v1/collections/diff/{a}/{b}", get(difference))
+        .route("/api/v1/openapi.json", get(description))
 }
 
 /// A package of `/api/v1/packages`; the order of the fields is that of the answer.
@@ -69,6 +70,16 @@ impl<'a> Package<'a> {
 fn json(content: &impl Serialize) -> Result<Response, Error> {
     let body = serde_json::to_vec(content)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The description of all this for programs (OpenAPI 3.1), with the address of this site in it.
+async fn description(State(site): State<SharedSite>) -> Result<Response, Error> {
+    let mut description: serde_json::Value =
+        serde_json::from_str(include_str!("../assets/openapi.json"))?;
+    if let Some(server) = description.pointer_mut("/servers/0/url") {
+        *server = site.absolute(&site.addresses.to("/")).trim_end_matches('/').into();
+    }
+    json(&description)
 }
 
 async fn packages(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {

@@ -108,3 +108,74 @@ async fn whatever_is_asked_for_the_answer_is_json() {
         }
     }
 }
+
+/// The schemas of the description that this API uses, checked against its answers: types, keys, nothing left out.
+fn fits(
+    description: &serde_json::Value,
+    schema: &serde_json::Value,
+    value: &serde_json::Value,
+) -> bool {
+    use serde_json::Value;
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = description.pointer(reference.strip_prefix('#').unwrap()).expect(reference);
+        return fits(description, target, value);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        return choices.iter().filter(|choice| fits(description, choice, value)).count() == 1;
+    }
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    types.iter().any(|one| one == kind)
+        && schema["enum"].as_array().is_none_or(|all| all.contains(value))
+        && value
+            .as_array()
+            .is_none_or(|all| all.iter().all(|one| fits(description, &schema["items"], one)))
+        && value.as_object().is_none_or(|all| {
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            required.iter().all(|name| all.contains_key(name.as_str().unwrap()))
+                && all.iter().all(|(name, value)| {
+                    let further = &schema["additionalProperties"];
+                    match schema["properties"].get(name) {
+                        Some(schema) => fits(description, schema, value),
+                        None => further.is_object() && fits(description, further, value),
+                    }
+                })
+        })
+}
+
+#[tokio::test]
+async fn the_description_says_what_the_answers_are() {
+    let site = small().await;
+    let read = async |address: &str| -> serde_json::Value {
+        serde_json::from_str(&site.page(address).await).unwrap()
+    };
+    let description = read("/api/v1/openapi.json").await;
+    assert_eq!(description["servers"][0]["url"], "");
+    let paths = description["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 2);
+    for (path, address) in [
+        ("/api/v1/packages", "/api/v1/packages"),
+        ("/api/v1/collections/diff/{a}/{b}", "/api/v1/collections/diff/f46/f45"),
+    ] {
+        let schema =
+            &paths[path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        let answer = read(address).await;
+        assert!(!answer.as_array().unwrap().is_empty());
+        assert!(fits(&description, schema, &answer), "{address}: {answer}");
+    }
+    let problem = site.get("/api/v1/packages?collection=x").await.body;
+    let problem: serde_json::Value = serde_json::from_str(&problem).unwrap();
+    let schema = serde_json::json!({ "$ref": "#/components/schemas/Problem" });
+    assert!(fits(&description, &schema, &problem));
+    assert!(!fits(&description, &schema, &serde_json::json!({ "error": "x" })), "the judge judges");
+}
