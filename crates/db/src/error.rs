@@ -63,6 +63,17 @@ impl Error {
         }
     }
 
+    /// Whether two transactions got into each other's way: what was rolled back may be begun anew at once.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Statement(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("40"))
+            }
+            _ => false,
+        }
+    }
+
     /// The name of the constraint that a statement violated, if that is what happened.
     #[must_use]
     pub fn violated_constraint(&self) -> Option<&str> {

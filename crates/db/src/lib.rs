@@ -37,6 +37,7 @@ pub mod scheduling;
 pub mod schema;
 pub mod statistics;
 pub mod submissions;
+pub mod suspensions;
 pub mod testing;
 pub mod wake;
 

@@ -39,7 +39,7 @@ pub struct Candidate {
 /// The packages whose current priority reaches the threshold, highest first.
 ///
 /// `now` is the time that counts; `limit` how many are wanted at most; `except` and all
-/// packages of `except_collections` are left out.
+/// packages of `except_collections` are left out, as is what operators have suspended or hold at that time.
 pub async fn candidates(
     conn: &mut PgConnection,
     parameters: &Priorities,
@@ -65,6 +65,17 @@ pub async fn candidates(
                       FROM package
                       JOIN collection ON collection.id = package.collection_id
                      WHERE package.tracked AND NOT package.blocked
+                       -- Of collections there are few, of suspensions fewer.
+                       AND package.collection_id IN (
+                           SELECT id FROM collection AS going
+                            WHERE NOT EXISTS (
+                                SELECT FROM suspension
+                                 WHERE (suspension.collection_id IS NULL OR suspension.collection_id = going.id)
+                                   AND (until IS NULL OR until > $3::timestamptz AT TIME ZONE 'UTC')))
+                       AND NOT EXISTS (
+                           SELECT FROM hold JOIN package_group_relation AS member ON member.group_id = hold.group_id
+                            WHERE member.base_id = package.base_id
+                              AND hold.until > $3::timestamptz AT TIME ZONE 'UTC')
                        AND package.last_build_id = package.last_complete_build_id
                        AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
                        AND package.scheduler_skip_reason IS NULL
@@ -84,6 +95,55 @@ pub async fn candidates(
     .bind(limit)
     .bind(except)
     .bind(except_collections)
+    .fetch_all(conn)
+    .await
+    .map_err(Error::Statement)
+}
+
+/// A package of which somebody wants a build at once.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Submittable {
+    /// The package.
+    pub package_id: i32,
+    /// Its base package.
+    pub base_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its collection.
+    pub collection_id: i32,
+    /// Name of the collection.
+    pub collection: String,
+    /// Architectures set by hand.
+    pub arch_override: Option<String>,
+    /// Version of its last complete build; `None` without one.
+    pub version: Option<String>,
+    /// Release of that build.
+    pub release: Option<String>,
+    /// Whether a build of it is running.
+    pub is_running: bool,
+}
+
+/// The packages of these names that are not blocked, in one collection or in all, as far as the build group of the
+/// collection can be installed; by name, then as collections are shown.
+pub async fn submittable(
+    conn: &mut PgConnection,
+    names: &[String],
+    collection_id: Option<i32>,
+) -> Result<Vec<Submittable>> {
+    sqlx::query_as(
+        "SELECT package.id AS package_id, package.base_id, package.name, package.collection_id,
+                collection.name AS collection, package.arch_override, build.version, build.release,
+                EXISTS (SELECT FROM build AS running
+                         WHERE running.package_id = package.id AND running.state = 2) AS is_running
+           FROM package
+           JOIN collection ON collection.id = package.collection_id
+           LEFT JOIN build ON build.id = package.last_complete_build_id
+          WHERE package.name = ANY($1) AND NOT package.blocked AND collection.latest_repo_resolved
+            AND ($2::integer IS NULL OR collection.id = $2)
+          ORDER BY package.name COLLATE \"C\", collection.\"order\" DESC, collection.name COLLATE \"C\" DESC",
+    )
+    .bind(names)
+    .bind(collection_id)
     .fetch_all(conn)
     .await
     .map_err(Error::Statement)

@@ -10,15 +10,17 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
 use crate::cluster::{Cluster, Options};
-use crate::connection::{DatabaseConfig, Pool, connect, connect_one};
+use crate::connection::{Address, DatabaseConfig, Pool, connect, connect_one};
 use crate::schema;
 
 /// A database of one test. Use it as a [`Pool`].
@@ -83,6 +85,58 @@ pub async fn database() -> Database {
 /// A fresh database without any schema.
 pub async fn empty_database() -> Database {
     new_database(EMPTY_TEMPLATE).await
+}
+
+/// A fresh database as the original software leaves it at its newest revision: its schema without our migrations, filled
+/// by `tools/populate.py` of the shared material in the proportions of a Fedora installation, with so many base
+/// packages in each of four collections. The newest builds are of yesterday.
+pub async fn original_database(base_packages: u32) -> Database {
+    let database = empty_database().await;
+    schema::create_baseline(&mut database.connection().await)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let config = database.config().clone();
+    tokio::task::spawn_blocking(move || populate(&config, base_packages))
+        .await
+        .expect("the database is filled");
+    database
+}
+
+/// Fills a baseline database with test data.
+pub fn populate(config: &DatabaseConfig, base_packages: u32) {
+    let data = std::env::var_os("KOSCHEI_DATA").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    let script = data.join("../tools/populate.py");
+    assert!(
+        script.exists(),
+        "this fills a database with {}, which is not there: set KOSCHEI_DATA to the directory shared/data",
+        script.display()
+    );
+    let Address::Parts { host, port, database, username, .. } = &config.address else {
+        panic!("test databases are given by their parts");
+    };
+    let user = username.as_deref().unwrap_or_default();
+    let output = Command::new(python())
+        .arg(script)
+        .env("NB", base_packages.to_string())
+        .env("ANCHOR", (Utc::now() - TimeDelta::days(1)).format("%Y-%m-%d %H:%M:%S").to_string())
+        .env("KOSCHEI_DSN", format!("host={host} port={port} dbname={database} user={user}"))
+        .output()
+        .expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The Python that has psycopg2: the first in PATH, or the system's.
+fn python() -> &'static str {
+    ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| {
+            let output = Command::new(python).args(["-c", "import psycopg2"]).output();
+            output.is_ok_and(|output| output.status.success())
+        })
+        .expect("Python's psycopg2 is missing: install it with `apt-get install python3-psycopg2`")
 }
 
 /// A private cluster of the test's own, with a database `koschei` that has the current schema: for tests in which the

@@ -2,11 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
 
 use koschei_db::testing::{self, Database};
-use koschei_db::{Address, PgConnection, dependency_keys, schema};
+use koschei_db::{PgConnection, dependency_keys, schema};
 
 async fn execute(connection: &mut PgConnection, statements: &'static str) {
     sqlx::raw_sql(statements).execute(connection).await.unwrap();
@@ -76,47 +74,6 @@ async fn a_wrong_all_blocked_is_put_right() {
     assert_eq!(blocked, ["blocked", "none"]);
 }
 
-/// The Python that has psycopg2: the first in PATH, or the system's.
-fn python() -> &'static str {
-    ["python3", "/usr/bin/python3"]
-        .into_iter()
-        .find(|python| {
-            let output = Command::new(python).args(["-c", "import psycopg2"]).output();
-            output.is_ok_and(|output| output.status.success())
-        })
-        .expect("Python's psycopg2 is missing: install it with `apt-get install python3-psycopg2`")
-}
-
-/// Fills a baseline database as the original software would have, in the proportions of a Fedora installation.
-fn populate(database: &Database, base_packages: u32) {
-    let data = std::env::var_os("KOSCHEI_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let script = data.join("../tools/populate.py");
-    assert!(
-        script.exists(),
-        "this test fills a database with {}, which is not there: set KOSCHEI_DATA to the directory shared/data",
-        script.display()
-    );
-    let Address::Parts { host, port, database, username, .. } = &database.config().address else {
-        panic!("test databases are given by their parts");
-    };
-    let output = Command::new(python())
-        .arg(script)
-        .env("NB", base_packages.to_string())
-        .env(
-            "KOSCHEI_DSN",
-            format!(
-                "host={host} port={port} dbname={database} user={}",
-                username.as_deref().unwrap()
-            ),
-        )
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// A digest of the content of each table, over the columns of the baseline.
 async fn digests(
     connection: &mut PgConnection,
@@ -139,8 +96,8 @@ async fn digests(
 
 #[tokio::test]
 async fn a_database_of_the_original_software_is_taken_over_unchanged() {
-    let (database, mut connection) = baseline().await;
-    populate(&database, 200);
+    let database = testing::original_database(200).await;
+    let mut connection = database.connection().await;
     let columns: BTreeMap<String, String> = sqlx::query_as::<_, (String, String)>(
         "SELECT table_name::text, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
          FROM information_schema.columns WHERE table_schema = 'public' GROUP BY 1",
@@ -279,4 +236,31 @@ async fn the_outbox_comes_empty_to_a_database_in_use_and_keeps_the_order_of_what
     assert_eq!(order, ["a", "b", "c"]);
     let different = names(&mut connection, "SELECT DISTINCT message_id::text FROM outbox").await;
     assert_eq!(different.len(), 3);
+}
+
+#[tokio::test]
+async fn suspensions_go_with_what_they_are_about_and_there_is_one_of_each() {
+    let (_database, mut connection) = baseline().await;
+    execute(
+        &mut connection,
+        "INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
+            VALUES ('f40', 'Fedora 40', 't', 'd', 'b');
+         INSERT INTO package_group (name) VALUES ('java')",
+    )
+    .await;
+    schema::upgrade(&mut connection, None).await.unwrap();
+    execute(
+        &mut connection,
+        "INSERT INTO suspension (collection_id, reason) VALUES (1, 'one'), (NULL, 'all');
+         INSERT INTO hold (group_id, until) VALUES (1, '2030-01-01')",
+    )
+    .await;
+    for again in ["(1, 'x')", "(NULL, 'x')"] {
+        let statement = format!("INSERT INTO suspension (collection_id, reason) VALUES {again}");
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
+        assert!(refused.is_err(), "{again}");
+    }
+    execute(&mut connection, "DELETE FROM collection; DELETE FROM package_group").await;
+    assert_eq!(names(&mut connection, "SELECT reason FROM suspension").await, ["all"]);
+    assert!(names(&mut connection, "SELECT until::text FROM hold").await.is_empty());
 }

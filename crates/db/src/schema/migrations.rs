@@ -72,6 +72,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "messages that wait to be sent",
         sql: include_str!("../../schema/migrations/0011_outbox.sql"),
     },
+    Migration {
+        number: 12,
+        name: "suspensions",
+        sql: include_str!("../../schema/migrations/0012_suspensions.sql"),
+    },
 ];
 
 #[cfg(test)]

@@ -177,3 +177,65 @@ async fn a_package_without_source_is_forgotten_until_a_build_of_it_is_inserted()
     world.build(package, 5, 3).await;
     assert_eq!(world.state(package).await, PackageState::Ok);
 }
+
+#[tokio::test]
+async fn what_operators_suspend_or_hold_is_no_candidate_until_it_ends() {
+    use koschei_db::administration::{self, Actor};
+    use koschei_db::suspensions;
+
+    let world = World::new().await;
+    let (one, other) = (ready(&world, "one").await, ready(&world, "other").await);
+    let mut conn = world.connection().await;
+    let me = Actor::administrator("me");
+    administration::add_group(&mut conn, &me, None, "quiet", &["one".to_owned()], &[])
+        .await
+        .unwrap();
+    // Long after the builds, so that time alone makes them candidates; and before what is suspended ends.
+    let begin = 24 * 365 * 10;
+    let ids = async |hours: i64| -> Vec<i32> {
+        let mut ids: Vec<i32> =
+            candidates(&world, hours).await.iter().map(|candidate| candidate.package_id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let both = vec![one, other];
+    assert_eq!(ids(begin).await, both);
+
+    administration::suspend(&mut conn, &me, Some("f40"), Some(hour(begin + 5)), "outage")
+        .await
+        .unwrap();
+    assert!(ids(begin).await.is_empty());
+    assert_eq!(ids(begin + 5).await, both, "it ends by itself");
+    // Said again, it counts instead of what was said before.
+    administration::suspend(&mut conn, &me, Some("f40"), None, "longer").await.unwrap();
+    assert!(ids(begin + 5).await.is_empty());
+    let told = suspensions::suspensions(&mut conn).await.unwrap();
+    assert_eq!((told.len(), told[0].reason.as_str()), (1, "longer"));
+    administration::suspend(&mut conn, &me, None, None, "everything").await.unwrap();
+    assert!(administration::resume(&mut conn, &me, Some("f40")).await.unwrap());
+    assert!(!administration::resume(&mut conn, &me, Some("f40")).await.unwrap());
+    assert!(ids(begin).await.is_empty(), "everything is still suspended");
+    assert!(administration::resume(&mut conn, &me, None).await.unwrap());
+    assert_eq!(ids(begin).await, both);
+
+    let quiet = "quiet".into();
+    administration::hold(&mut conn, &me, &quiet, hour(begin + 5), "rebase").await.unwrap();
+    assert_eq!(ids(begin).await, [other]);
+    assert_eq!(ids(begin + 5).await, both);
+    assert_eq!(suspensions::holds(&mut conn).await.unwrap()[0].reason, "rebase");
+    assert!(administration::release(&mut conn, &me, &quiet).await.unwrap());
+    assert!(!administration::release(&mut conn, &me, &quiet).await.unwrap());
+    assert_eq!(ids(begin).await, both);
+
+    // What has ended is not told of.
+    sqlx::raw_sql(
+        "INSERT INTO suspension (until, reason) VALUES ('2020-01-01', 'over');
+         INSERT INTO hold (group_id, until) SELECT id, '2020-01-01' FROM package_group",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    assert!(suspensions::suspensions(&mut conn).await.unwrap().is_empty());
+    assert!(suspensions::holds(&mut conn).await.unwrap().is_empty());
+    assert!(!administration::resume(&mut conn, &me, None).await.unwrap());
+}

@@ -1,18 +1,38 @@
-//! What administrators change: notices, collections, tracking, priorities, groups.
+//! What administrators change: notices, collections, tracking, priorities, groups, people.
 //!
 //! Each function is one transaction that either does all of it, with an entry in the audit log, or nothing: a mistake
-//! is found before anything is written. Spec: spec/admin.md.
+//! is found before anything is written. What changes nothing is not logged. Spec: spec/admin.md.
+
+mod branching;
+mod cleaning;
+mod collections;
+mod groups;
+mod packages;
+mod people;
+mod suspending;
 
 use std::collections::BTreeSet;
 
 use sqlx::{Connection as _, postgres::PgConnection};
 
+pub use branching::{Branch, Copied, Fork, branch_collection, fork_collection};
+pub use cleaning::{Cleaned, FEWEST_MONTHS, clean_up, months_ago};
+pub use collections::{
+    CollectionChanges, CollectionGroupChanges, create_collection, create_collection_group,
+    delete_collection, delete_collection_group, edit_collection, edit_collection_group,
+};
+pub use groups::{
+    Content, GroupChanges, GroupEdited, add_group, create_group, delete_group, edit_group,
+    names_that_match, track_group,
+};
+pub use packages::{Priority, set_arch_override, set_arch_override_of_group, set_priority, track};
+pub use people::set_admin;
+pub use suspending::{hold, release, resume, suspend};
+
 pub use crate::entities::NewCollection;
 use crate::{
-    entities::{self, Environment, GroupName, Package},
+    entities::{self, Environment, Package},
     error::Error as DatabaseError,
-    packages,
-    wake::{Sleeper, wake},
 };
 
 /// Who does it and from where, for the audit log.
@@ -48,6 +68,26 @@ pub enum Error {
     /// A collection has this name already.
     #[error("there is a collection {0} already")]
     CollectionExists(String),
+    /// A collection has packages, and nobody said that they may go.
+    #[error(
+        "collection {name} has {packages} packages, which would be deleted with the whole history of their builds, for \
+         good: say --force if that is meant; nothing was changed"
+    )]
+    HasPackages {
+        /// The collection.
+        name: String,
+        /// How many.
+        packages: i64,
+    },
+    /// Names that are no collections.
+    #[error("there {} called {}; nothing was changed", if .0.len() == 1 { "is no collection" } else { "are no collections" }, .0.join(", "))]
+    NoCollections(Vec<String>),
+    /// No group of collections has this name.
+    #[error("there is no group of collections {0}")]
+    NoCollectionGroup(String),
+    /// A group of collections has this name already.
+    #[error("there is a group of collections {0} already")]
+    CollectionGroupExists(String),
     /// Names that are no packages.
     #[error("there {} called {}{}; nothing was changed", if .names.len() == 1 { "is no package" } else { "are no packages" }, .names.join(", "), .collection.as_ref().map(|c| format!(" in collection {c}")).unwrap_or_default())]
     NoPackages {
@@ -55,6 +95,17 @@ pub enum Error {
         names: Vec<String>,
         /// Where they were looked for; none is anywhere.
         collection: Option<String>,
+    },
+    /// No group of packages has this name.
+    #[error("there is no group {0}")]
+    NoGroup(String),
+    /// A regular expression that PostgreSQL does not understand.
+    #[error("{pattern:?} is no regular expression: {reason}")]
+    Pattern {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A group has this name already.
     #[error("there is a group {0} already")]
@@ -107,125 +158,20 @@ pub async fn note(conn: &mut PgConnection, actor: &Actor, message: &str) -> Resu
     Ok(())
 }
 
-/// Adds a collection; its id.
+/// Writes down something that was done outside the database to a package.
 ///
 /// # Errors
-/// When its name is taken.
-pub async fn create_collection(
+/// When the database cannot be asked.
+pub async fn note_about(
     conn: &mut PgConnection,
     actor: &Actor,
-    new: &NewCollection,
-) -> Result<i32> {
-    let mut transaction = conn.begin().await?;
-    let id = entities::create_collection(&mut *transaction, new).await?;
-    let id = id.ok_or_else(|| Error::CollectionExists(new.name.clone()))?;
-    log(&mut transaction, actor, &format!("Collection {} created", new.name)).await?;
-    transaction.commit().await?;
-    Ok(id)
-}
-
-/// Tracks packages of a collection; the names of those that were not tracked before.
-///
-/// # Errors
-/// When a name is no package of the collection; then nothing is changed.
-pub async fn track(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    collection: &str,
-    names: &[String],
-) -> Result<Vec<String>> {
-    let mut transaction = conn.begin().await?;
-    let found = find_packages(&mut transaction, collection, names).await?;
-    let ids: Vec<i32> = found.iter().map(|package| package.id).collect();
-    let locked = packages::lock(&mut transaction, &ids).await?;
-    let changed: BTreeSet<i32> = sqlx::query_scalar(
-        "UPDATE package SET tracked = true WHERE id = ANY($1) AND NOT tracked RETURNING id",
-    )
-    .bind(&ids)
-    .fetch_all(&mut *transaction)
-    .await?
-    .into_iter()
-    .collect();
-    locked.announce(&mut transaction).await?;
-    let tracked: Vec<&Package> =
-        found.iter().filter(|package| changed.contains(&package.id)).collect();
-    log_packages(&mut transaction, actor, tracked.iter().copied(), |name| {
-        format!("Package {name} ({collection}): tracked")
-    })
-    .await?;
-    let tracked = tracked.into_iter().map(|package| package.name.clone()).collect();
-    wake(&mut transaction, Sleeper::RepoResolver).await?;
-    transaction.commit().await?;
-    Ok(tracked)
-}
-
-/// Which priority a person sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
-    /// Reset by the next build.
-    Manual,
-    /// Kept.
-    Static,
-}
-
-/// Sets a priority of packages of a collection.
-///
-/// # Errors
-/// When a name is no package of the collection; then nothing is changed.
-pub async fn set_priority(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    collection: &str,
-    names: &[String],
-    priority: Priority,
-    value: i32,
+    message: &str,
+    base_id: i32,
 ) -> Result<()> {
     let mut transaction = conn.begin().await?;
-    let found = find_packages(&mut transaction, collection, names).await?;
-    let ids: Vec<i32> = found.iter().map(|package| package.id).collect();
-    let locked = packages::lock(&mut transaction, &ids).await?;
-    let (word, statement) = match priority {
-        Priority::Manual => {
-            ("manual", "UPDATE package SET manual_priority = $2 WHERE id = ANY($1)")
-        }
-        Priority::Static => {
-            ("static", "UPDATE package SET static_priority = $2 WHERE id = ANY($1)")
-        }
-    };
-    sqlx::query(statement).bind(&ids).bind(value).execute(&mut *transaction).await?;
-    locked.announce(&mut transaction).await?;
-    log_packages(&mut transaction, actor, &found, |name| {
-        format!("Package {name} ({collection}): {word} priority set to {value}")
-    })
-    .await?;
-    wake(&mut transaction, Sleeper::Scheduler).await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// Adds a group of packages, global or in a namespace, with the people who may edit it.
-///
-/// # Errors
-/// When it exists, or a name is no package; then nothing is changed.
-pub async fn add_group(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    namespace: Option<&str>,
-    name: &str,
-    package_names: &[String],
-    maintainers: &[String],
-) -> Result<()> {
-    let mut transaction = conn.begin().await?;
-    let group = GroupName { namespace: namespace.map(str::to_owned), name: name.to_owned() };
-    let id = entities::create_group(&mut *transaction, &group)
-        .await?
-        .ok_or_else(|| Error::GroupExists(group.to_string()))?;
-    let missing = entities::set_group_packages(&mut transaction, id, package_names).await?;
-    if !missing.is_empty() {
-        return Err(Error::NoPackages { names: missing, collection: None });
-    }
-    entities::set_group_owners(&mut transaction, id, maintainers).await?;
-    log(&mut transaction, actor, &format!("Group {group} created")).await?;
+    let user = entities::ensure_user(&mut transaction, &actor.name).await?;
+    entities::log(&mut *transaction, Some(user.id), actor.environment, message, Some(base_id))
+        .await?;
     transaction.commit().await?;
     Ok(())
 }
