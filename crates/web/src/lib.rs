@@ -31,6 +31,7 @@ mod parts;
 mod problems;
 mod request;
 mod site;
+mod suspended;
 mod text;
 mod trend;
 

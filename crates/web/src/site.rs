@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use crate::login::{Providers, Signer, Visitor, Way};
 use crate::parts::{Mark, Token};
 use crate::request::{Ask, Selection};
+use crate::suspended;
 use crate::text::{self, Clock};
 use crate::trend::{self, Day};
 
@@ -239,8 +240,9 @@ impl Site {
         frame.section = section;
         frame.live = Some(5);
         let ids = selection.ids();
-        let (notice, problems, running, waiting, known) = tokio::try_join!(
+        let (notice, suspended, problems, running, waiting, known) = tokio::try_join!(
             db::admin_notice(&self.pool),
+            suspended::notices(&self.pool, &ids, &frame.clock),
             db::buildroot_problems(&self.pool, &ids),
             db::running_builds(&self.pool),
             self.waiting(),
@@ -253,6 +255,7 @@ impl Site {
                 details: Vec::new(),
             });
         }
+        frame.notices.extend(suspended);
         for collection in &selection.chosen {
             let details: Vec<String> = problems
                 .iter()
@@ -428,7 +431,7 @@ struct ErrorPage<'a> {
 }
 
 /// Cuts a text into pieces, of which those that are web addresses are marked.
-fn linked(text: &str) -> Vec<(String, bool)> {
+pub(crate) fn linked(text: &str) -> Vec<(String, bool)> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(at) = ["https://", "http://"].iter().filter_map(|scheme| rest.find(scheme)).min()
