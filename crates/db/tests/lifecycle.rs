@@ -243,3 +243,99 @@ async fn the_unprivileged_role_gets_what_services_need_and_no_more() {
         assert_eq!(code, "42501", "{forbidden}: {error}");
     }
 }
+
+/// A database of the original software with one build, started so many hours from now by the clock on its wall.
+async fn with_build(hours: i32) -> (Database, PgConnection) {
+    let (database, mut connection) = empty().await;
+    schema::create_baseline(&mut connection).await.unwrap();
+    sqlx::query(
+        "INSERT INTO build (state, task_id, started, finished, version, release, repo_id, last_complete)
+         VALUES (3, 1, timezone('UTC', now()) + $1 * interval '1 hour', '2026-07-01 12:00', '1', '1', 1, false)",
+    )
+    .bind(hours)
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    execute(
+        &mut connection,
+        "INSERT INTO koji_task (build_id, task_id, arch, state, started) VALUES (1, 2, 'noarch', 2, '2026-07-01 11:00');
+         INSERT INTO log_entry (environment, message, \"timestamp\") VALUES ('backend', 'x', '2026-12-01 00:30')",
+    )
+    .await;
+    (database, connection)
+}
+
+#[tokio::test]
+async fn local_times_of_the_original_software_become_utc_once() {
+    let (_database, mut connection) = with_build(-5).await;
+    for (zone, expected) in [
+        (
+            "Middle/Earth",
+            "there is no time zone Middle/Earth: give a name such as UTC, Europe/Prague or America/New_York",
+        ),
+        ("", "there is no time zone : give a name such as UTC, Europe/Prague or America/New_York"),
+    ] {
+        let refused =
+            schema::upgrade_from_zone(&mut connection, None, Some(zone)).await.unwrap_err();
+        assert_eq!(refused.to_string(), expected);
+    }
+    assert_eq!(
+        status(&mut connection).await,
+        Status::Behind { applied: 0, known: MIGRATIONS.len() }
+    );
+    schema::upgrade_from_zone(&mut connection, None, Some("Europe/Prague")).await.unwrap();
+    let times: Vec<String> = sqlx::query_scalar(
+        "SELECT finished::text FROM build UNION ALL SELECT started::text FROM koji_task
+         UNION ALL SELECT \"timestamp\"::text FROM log_entry",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    // Prague is two hours ahead in summer, one in winter.
+    assert_eq!(times, ["2026-07-01 10:00:00", "2026-07-01 09:00:00", "2026-11-30 23:30:00"]);
+    let again =
+        schema::upgrade_from_zone(&mut connection, None, Some("Europe/Prague")).await.unwrap_err();
+    assert!(matches!(again, Error::Schema(SchemaError::NothingToTakeOver)), "{again}");
+    assert!(schema::upgrade(&mut connection, None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_newest_build_in_the_future_is_not_guessed_about() {
+    let (_database, mut connection) = with_build(2).await;
+    let refused = schema::upgrade(&mut connection, None).await.unwrap_err().to_string();
+    assert!(refused.starts_with("the newest build of this database was started at "), "{refused}");
+    assert!(
+        refused.contains(" if its times are UTC, and that has not come yet: say with --time-zone"),
+        "{refused}"
+    );
+    assert_eq!(
+        status(&mut connection).await,
+        Status::Behind { applied: 0, known: MIGRATIONS.len() }
+    );
+    // Five hours ahead of UTC, all year: it was started three hours ago.
+    schema::upgrade_from_zone(&mut connection, None, Some("Asia/Karachi")).await.unwrap();
+    let past: bool = sqlx::query_scalar(
+        "SELECT started BETWEEN timezone('UTC', now()) - interval '4 hours' AND timezone('UTC', now()) - interval '2 hours'
+           FROM build",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert!(past);
+}
+
+#[tokio::test]
+async fn html_in_an_old_notice_is_found() {
+    let (_database, mut connection) = empty().await;
+    schema::create_baseline(&mut connection).await.unwrap();
+    assert!(schema::tags_in_notice(&mut connection).await.unwrap().is_empty());
+    execute(
+        &mut connection,
+        "INSERT INTO admin_notice VALUES ('global_notice', 'f27 < f28, <b>see</b> <a href=\"https://x.org\">x</a><br/> <b>now</b>')",
+    )
+    .await;
+    assert_eq!(
+        schema::tags_in_notice(&mut connection).await.unwrap(),
+        ["</a>", "</b>", "<a href=\"https://x.org\">", "<b>", "<br/>"]
+    );
+}

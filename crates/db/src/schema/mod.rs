@@ -6,6 +6,7 @@
 //! table `koschei_migration`; `alembic_version` stays as the original software left it, and so it can be started
 //! again: that is the way back.
 
+mod adoption;
 mod migrations;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _};
 
+pub use adoption::tags_in_notice;
 pub use migrations::{MIGRATIONS, Migration};
 
 use crate::error::{Error, Result};
@@ -134,6 +136,28 @@ pub enum SchemaError {
         /// What PostgreSQL said.
         reason: String,
     },
+    /// A database of the original software holds times that are yet to come.
+    #[error(
+        "the newest build of this database was started at {newest} if its times are {zone}, and that has not come yet: \
+         say with --time-zone in which time zone the hosts of the original software were; nothing was changed"
+    )]
+    NotComeYet {
+        /// The newest time.
+        newest: String,
+        /// The time zone that was assumed.
+        zone: String,
+    },
+    /// PostgreSQL knows no such time zone.
+    #[error(
+        "there is no time zone {0}: give a name such as UTC, Europe/Prague or America/New_York"
+    )]
+    NoSuchZone(String),
+    /// A time zone was given, but the database is ours already.
+    #[error(
+        "a time zone counts only when a database of the original software is taken over, and this one has been: leave \
+         out --time-zone"
+    )]
+    NothingToTakeOver,
     /// The role named by `unpriv_db_username` does not exist.
     #[error(
         "there is no database role {0} (unpriv_db_username): create it with `CREATE ROLE`, or correct the name"
@@ -213,6 +237,14 @@ pub async fn check_current(connection: &mut PgConnection) -> Result<()> {
     Err(refused.into())
 }
 
+/// Refuses what [`check_current`] refuses, except for migrations that are missing.
+async fn check_ours(connection: &mut PgConnection) -> Result<()> {
+    match check_current(connection).await {
+        Err(Error::Schema(SchemaError::Behind { .. })) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Creates the schema in an empty database, and accepts one that is up to date: `create-db`. All or nothing.
 /// `unprivileged` (`unpriv_db_username`) is granted what services and web need.
 ///
@@ -243,8 +275,22 @@ pub async fn upgrade(
     connection: &mut PgConnection,
     unprivileged: Option<&str>,
 ) -> Result<Vec<&'static Migration>> {
+    upgrade_from_zone(connection, unprivileged, None).await
+}
+
+/// As [`upgrade`], for a database of the original software whose hosts were in this time zone: it wrote their local times,
+/// and ours are UTC. Without a time zone its times are taken for UTC.
+///
+/// # Errors
+/// As [`upgrade`]; and when the newest build would have been started in the future, there is no such time zone, or the
+/// database is not one of the original software.
+pub async fn upgrade_from_zone(
+    connection: &mut PgConnection,
+    unprivileged: Option<&str>,
+    zone: Option<&str>,
+) -> Result<Vec<&'static Migration>> {
     let lock = UpgradeLock::acquire(connection).await?;
-    let outcome = upgrade_locked(connection, unprivileged).await;
+    let outcome = upgrade_locked(connection, unprivileged, zone).await;
     lock.release(connection).await?;
     outcome
 }
@@ -252,12 +298,21 @@ pub async fn upgrade(
 async fn upgrade_locked(
     connection: &mut PgConnection,
     unprivileged: Option<&str>,
+    zone: Option<&str>,
 ) -> Result<Vec<&'static Migration>> {
-    let mut done = Vec::new();
+    let mut done: Vec<&'static Migration> = Vec::new();
     loop {
         let mut transaction = connection.begin().await?;
         lock_out_others(&mut transaction).await?;
         let next = match status(&mut transaction).await? {
+            Status::Behind { applied: 0, .. } => {
+                adoption::take_over_times(&mut transaction, zone).await?;
+                MIGRATIONS.first()
+            }
+            _ if zone.is_some() && done.is_empty() => {
+                check_ours(&mut transaction).await?;
+                return Err(SchemaError::NothingToTakeOver.into());
+            }
             Status::Behind { applied, .. } => MIGRATIONS.get(applied),
             _ => {
                 check_current(&mut transaction).await?;

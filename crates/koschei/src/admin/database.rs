@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io::{IsTerminal, stdin},
     os::unix::process::CommandExt,
     process::{Command, ExitCode},
 };
@@ -21,21 +22,31 @@ pub(super) enum Alembic {
         /// The newest revision is the only one that can be asked for
         #[arg(value_parser = ["head"])]
         revision: String,
+        #[command(flatten)]
+        options: TakeOver,
     },
 }
 
 impl Alembic {
     pub(super) async fn run(self, session: &mut Session) -> Result<String, Failure> {
-        let Self::Upgrade { revision: _ } = self;
-        upgrade(session).await
+        let Self::Upgrade { revision: _, options } = self;
+        upgrade(session, options).await
     }
+}
+
+/// What has to be known when a database of the original software is taken over.
+#[derive(Debug, Args)]
+pub(super) struct TakeOver {
+    /// Time zone of the hosts of the original software, which wrote their local times [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
 }
 
 /// `db upgrade`, `db status`
 #[derive(Debug, Subcommand)]
 pub(super) enum Schema {
     /// Bring the schema up to date
-    Upgrade,
+    Upgrade(TakeOver),
     /// Say whether the schema is up to date
     Status,
 }
@@ -43,7 +54,7 @@ pub(super) enum Schema {
 impl Schema {
     pub(super) async fn run(self, session: &mut Session) -> Result<String, Failure> {
         match self {
-            Self::Upgrade => upgrade(session).await,
+            Self::Upgrade(options) => upgrade(session, options).await,
             Self::Status => {
                 let status = schema::status(&mut session.connection).await.map_err(Failure::new)?;
                 if status == Status::Current {
@@ -71,15 +82,47 @@ pub(super) async fn create(session: &mut Session) -> Result<String, Failure> {
     Ok("The schema was created".to_owned())
 }
 
-async fn upgrade(session: &mut Session) -> Result<String, Failure> {
+async fn upgrade(session: &mut Session, options: TakeOver) -> Result<String, Failure> {
     let role = session.config.unpriv_db_username.as_deref();
-    let done = schema::upgrade(&mut session.connection, role).await.map_err(Failure::new)?;
+    let connection = &mut session.connection;
+    let before = schema::status(connection).await.map_err(Failure::new)?;
+    let is_taken_over = matches!(before, Status::Behind { applied: 0, .. });
+    let mut zone = options.time_zone;
+    if zone.is_none() && is_taken_over && stdin().is_terminal() {
+        zone = ask_for_zone()?;
+    }
+    let done =
+        schema::upgrade_from_zone(connection, role, zone.as_deref()).await.map_err(Failure::new)?;
     if done.is_empty() {
         return Ok("Nothing to do: the schema is up to date".to_owned());
     }
     let steps: Vec<String> =
         done.iter().map(|step| format!("{}. {}", step.number, step.name)).collect();
-    Ok(format!("The schema is up to date now. Done: {}", steps.join("; ")))
+    let mut said = format!("The schema is up to date now. Done: {}", steps.join("; "));
+    if is_taken_over {
+        let zone = zone.as_deref().unwrap_or("UTC");
+        said.push_str(&format!(
+            "\nThe database of the original software was taken over; its times were {zone}"
+        ));
+        let tags = schema::tags_in_notice(connection).await.map_err(Failure::new)?;
+        if !tags.is_empty() {
+            said.push_str(&format!(
+                "\nThe notice holds HTML, which is shown as it is from now on: {}. Set it anew with koschei-admin set-notice",
+                tags.join(" ")
+            ));
+        }
+    }
+    Ok(said)
+}
+
+/// Asks the person at the terminal where the original software ran; nothing when they just press return.
+fn ask_for_zone() -> Result<Option<String>, Failure> {
+    eprint!("In which time zone were the hosts of the original software? [UTC] ");
+    let mut answer = String::new();
+    stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(format_args!("the answer cannot be read: {error}")))?;
+    Ok(Some(answer.trim().to_owned()).filter(|zone| !zone.is_empty()))
 }
 
 /// `psql [ARGS]`
