@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build chaos bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
+.PHONY: help demo test check build chaos bench-admin bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-depsolve  how fast the resolver is, beside libsolv and others"
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
 	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
+	@echo "make bench-admin    branching and cleaning up a database of Fedora's size, and taking it over"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
 	@echo "make chaos   the whole system under a long sequence of faults: make chaos ARGS=\"--seed 7 --builds 3000\""
 	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
@@ -57,3 +58,8 @@ bench-depsolve:
 
 bench-repocache:
 	@scripts/bench-repocache
+
+# ARGS="--packages NUMBER --dir DIR"
+bench-admin:
+	@scripts/install-deps test
+	@exec cargo run --quiet --package koschei-db --example bench-admin -- $(ARGS)
