@@ -23,6 +23,10 @@ const NAMES: &[&str] = &[
     "kojisim",
 ];
 
+/// Commands of the administrator that are also names of their own: `koschei-track-group` is `koschei admin track-group`.
+const ADMIN_NAMES: &[&str] =
+    &["track-group", "refresh-group", "refresh-user-group", "refresh-distgit-group"];
+
 /// Continuous integration for a whole RPM distribution.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, bin_name = PROGRAM, version, disable_help_subcommand = true)]
@@ -141,10 +145,14 @@ pub(crate) fn with_name_as_command(arguments: impl IntoIterator<Item = OsString>
         .file_name()
         .and_then(|name| name.to_str())
         .and_then(|name| name.strip_prefix("koschei-"))
-        .filter(|command| NAMES.contains(command));
+        .filter(|command| NAMES.contains(command) || ADMIN_NAMES.contains(command));
+    if command.is_some_and(|command| ADMIN_NAMES.contains(&command)) {
+        all.push(OsString::from("admin"));
+    }
     all.extend(command.map(OsString::from));
     all.extend(arguments);
-    all
+    let starts = all.get(1).is_some_and(|first| first == "admin");
+    if starts { admin::words::in_order(all) } else { all }
 }
 
 #[cfg(test)]
@@ -178,6 +186,13 @@ mod tests {
             let known = Arguments::command().find_subcommand(name).is_some();
             assert!(known, "{name}");
         }
+        let mut all = Arguments::command();
+        let admin = all.find_subcommand_mut("admin").unwrap();
+        for name in ADMIN_NAMES {
+            assert!(admin.find_subcommand(name).is_some(), "{name}");
+        }
+        let by_name = parse("/usr/bin/koschei-track-group java").unwrap();
+        assert!(matches!(by_name.command, Command::Admin(_)), "{by_name:?}");
     }
 
     #[test]

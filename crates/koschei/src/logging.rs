@@ -12,16 +12,17 @@ const FILTER_VARIABLE: &str = "KOSCHEI_LOG";
 /// Starts the log. Only the first call in a process does anything.
 pub(crate) fn start(options: &LogOptions) {
     // sqlx tells every statement at level debug, and slow ones as warnings.
-    start_with(options, "warn");
+    start_with(options, "info", "warn");
 }
 
-/// Starts the log of a command that a person has typed: that a statement was slow is no news to whoever waited for it.
+/// Starts the log of a command that a person has typed and that says itself what it did: that a statement was slow is no
+/// news to whoever waited for it.
 pub(crate) fn start_for_a_person(options: &LogOptions) {
-    start_with(options, "error");
+    start_with(options, "warn", "error");
 }
 
-fn start_with(options: &LogOptions, statements: &str) {
-    let level = if options.debug { "debug" } else { "info" };
+fn start_with(options: &LogOptions, usual: &str, statements: &str) {
+    let level = if options.debug { "debug" } else { usual };
     let statements = if options.debug_sql { "debug" } else { statements };
     // hyper and others tell far more than anybody wants.
     let usual = format!("{level},sqlx={statements},hyper=info,h2=info");

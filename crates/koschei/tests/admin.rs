@@ -9,101 +9,24 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Output};
+#[path = "admin/collections.rs"]
+mod collections;
+#[path = "admin/groups.rs"]
+mod groups;
+#[path = "admin/operator.rs"]
+mod operator;
+#[path = "admin/packages.rs"]
+mod packages;
+#[path = "admin/procedures.rs"]
+mod procedures;
+#[path = "admin/suspending.rs"]
+mod suspending;
 
-use koschei_db::testing::{Database, database, empty_database};
-use support::{database_section, koschei, stderr, stdout};
+use std::fs;
 
-/// An operator at a terminal.
-struct Operator {
-    directory: tempfile::TempDir,
-    database: Database,
-}
-
-impl Operator {
-    async fn with(database: Database) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("koschei.toml"), database_section(database.config()))
-            .unwrap();
-        Self { directory, database }
-    }
-
-    /// With a collection f27 that has packages foo, bar and baz, of which none is tracked.
-    async fn with_packages() -> Self {
-        let database = database().await;
-        sqlx::raw_sql(
-            "INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
-             VALUES ('f27', 'Fedora 27', 'f27', 'f27', 'f27-build');
-             INSERT INTO base_package (name) VALUES ('foo'), ('bar'), ('baz'), ('pkg1'), ('pkg2'), ('pkg3');
-             INSERT INTO package (base_id, name, collection_id)
-             SELECT base_package.id, base_package.name, collection.id FROM base_package, collection
-             WHERE base_package.name IN ('foo', 'bar', 'baz');",
-        )
-        .execute(database.pool())
-        .await
-        .unwrap();
-        Self::with(database).await
-    }
-
-    fn configuration(&self) -> PathBuf {
-        self.directory.path().join("koschei.toml")
-    }
-
-    /// Types a command as the procedures have it.
-    fn types(&self, line: &[&str]) -> Output {
-        assert_eq!(line[0], "koschei-admin");
-        let name = self.directory.path().join("koschei-admin");
-        if !name.exists() {
-            symlink(env!("CARGO_BIN_EXE_koschei"), &name).unwrap();
-        }
-        let mut command = std::process::Command::new(name);
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_str().is_some_and(|name| name.starts_with("KOSCHEI_")) {
-                command.env_remove(variable);
-            }
-        }
-        command
-            .env("KOSCHEI_CONFIG", self.configuration())
-            .env("SUDO_USER", "mizdebsk")
-            .args(&line[1..])
-            .output()
-            .unwrap()
-    }
-
-    fn succeeds(&self, line: &[&str]) -> String {
-        let output = self.types(line);
-        assert!(output.status.success(), "{line:?}: {}", stderr(&output));
-        assert_eq!(stderr(&output), "", "{line:?}");
-        stdout(&output)
-    }
-
-    /// The one line that a mistake gets.
-    fn fails(&self, line: &[&str]) -> String {
-        let output = self.types(line);
-        assert!(!output.status.success(), "{line:?} said {}", stdout(&output));
-        assert_eq!(stdout(&output), "", "{line:?}");
-        let said = stderr(&output);
-        assert_eq!(said.lines().count(), 1, "{line:?} said {said}");
-        said
-    }
-
-    async fn number(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query).fetch_one(self.database.pool()).await.unwrap()
-    }
-
-    async fn texts(&self, query: &'static str) -> Vec<String> {
-        sqlx::query_scalar(query).fetch_all(self.database.pool()).await.unwrap()
-    }
-
-    /// The audit log, oldest first.
-    async fn log(&self) -> Vec<String> {
-        self.texts(
-            r#"SELECT "user".name || ' ' || environment::text || ': ' || message
-                 FROM log_entry JOIN "user" ON "user".id = user_id ORDER BY log_entry.id"#,
-        )
-        .await
-    }
-}
+use koschei_db::testing::{database, empty_database};
+use operator::Operator;
+use support::{koschei, stderr, stdout};
 
 #[tokio::test]
 async fn the_schema_is_created_brought_up_to_date_and_asked_about() {

@@ -1,19 +1,24 @@
-//! `status`: how fresh each collection is, and why it may be stale.
+//! `status`: what is suspended, how fresh each collection is, and why it may be stale.
 
 use chrono::{DateTime, Utc};
 use koschei_core::freshness::{Facts, reasons};
 use koschei_db::freshness::{self, Freshness};
+use koschei_db::suspensions;
 
-use super::Session;
+use super::{Session, suspending};
 use crate::failure::Failure;
 
 pub(super) async fn run(session: &mut Session) -> Result<String, Failure> {
     let collections = freshness::of_all(&mut session.connection).await.map_err(Failure::new)?;
-    if collections.is_empty() {
-        return Ok("There are no collections".to_owned());
-    }
+    let suspended =
+        suspensions::suspensions(&mut session.connection).await.map_err(Failure::new)?;
+    let held = suspensions::holds(&mut session.connection).await.map_err(Failure::new)?;
+    let mut parts = suspending::describe(&suspended, &held);
     let now = Utc::now();
-    let parts: Vec<String> = collections.iter().map(|fresh| describe(fresh, now)).collect();
+    parts.extend(collections.iter().map(|fresh| describe(fresh, now)));
+    if collections.is_empty() {
+        parts.push("There are no collections".to_owned());
+    }
     Ok(parts.join("\n"))
 }
 
