@@ -6,18 +6,22 @@
 //! broken file) is an error that names the file, the line and the key, before anything starts.
 //!
 //! Nothing here touches a disk or the environment: the executable reads the files and passes their texts in.
-//! Each section is a typed struct (`sections`); each syntax is one function from text to a tree: TOML today,
-//! the dict literal of existing installations beside it later.
+//! Each section is a typed struct (`sections`); each syntax is one function from text to a tree: TOML, and the dict
+//! literal of existing installations (`python`).
 
 mod client;
+mod convert;
 mod deserialize;
 mod environment;
+mod python;
 mod secret;
 mod sections;
 mod syntax;
 mod tree;
+mod write;
 
 pub use client::ClientProblem;
+pub use convert::{Converted, convert};
 pub use secret::{FreeForm, Secret};
 pub use sections::*;
 pub use tree::Origin;
@@ -88,8 +92,9 @@ pub fn parse(
     let mut root = tree::defaults();
     let known = environment::known_keys(&root);
     let mut ignored = Vec::new();
+    let mut warnings = Vec::new();
     for source in sources {
-        let mut layer = syntax::read(source)?;
+        let mut layer = syntax::read(source, &mut warnings)?;
         collect_ignored(&mut layer, &mut ignored);
         root.merge(layer);
     }
@@ -102,7 +107,6 @@ pub fn parse(
         root.merge(layer);
     }
     let config = typed(root)?;
-    let mut warnings = Vec::new();
     if !ignored.is_empty() {
         ignored.sort();
         ignored.dedup();

@@ -121,7 +121,7 @@ enum Command {
     /// The repositories that this machine keeps: cache list, cache clear
     #[command(subcommand)]
     Cache(cache::Cache),
-    /// Check or show the configuration
+    /// Check, show or convert the configuration
     #[command(subcommand)]
     Config(configuration::Config),
 }
@@ -180,9 +180,13 @@ fn counted(count: impl TryInto<u64>, what: &str) -> String {
 /// Runs a command.
 pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
     logging::start_for_a_person(&LogOptions { debug: admin.debug, debug_sql: admin.debug_sql });
-    let configuration = crate::configuration::read(Reader::Admin)?;
     let command = match admin.command {
-        Command::Config(command) => return configuration::run(&command, &configuration),
+        // What is wrong with a configuration must not keep anybody from looking at it.
+        Command::Config(command) => return configuration::run(command),
+        command => command,
+    };
+    let configuration = crate::configuration::read(Reader::Admin)?;
+    let command = match command {
         Command::Psql(command) => return command.run(&configuration.config),
         Command::Cache(cache::Cache::List) => {
             println!("{}", cache::list(&configuration.config)?);

@@ -81,7 +81,8 @@ fn paths(reader: Reader) -> Vec<(PathBuf, bool)> {
         .collect()
 }
 
-fn read_file(path: &Path) -> io::Result<String> {
+/// The text of a configuration file.
+pub(crate) fn read_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let read = fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_string(&mut text)?;
     if read as u64 > LARGEST_FILE {

@@ -9,36 +9,76 @@ use toml::{
 
 use super::{
     ConfigError, Source,
+    python::{self, Literal},
     tree::{Node, Origin, Value},
 };
 
-/// Reads a file in whatever syntax it is written.
-pub(super) fn read(source: &Source) -> Result<Node, ConfigError> {
+/// Reads a file in whatever syntax it is written. What is doubtful but no mistake is added to `warnings`.
+pub(super) fn read(source: &Source, warnings: &mut Vec<String>) -> Result<Node, ConfigError> {
     if is_python(&source.text) {
-        return Err(ConfigError::Syntax {
-            origin: Origin { source: Arc::from(source.name.as_str()), line: None },
-            problem: "this is the Python syntax of older versions, which cannot be read yet; \
-                      write it as TOML"
-                .to_owned(),
-        });
+        let file = parse_python(source, warnings)?;
+        let name = Arc::from(source.name.as_str());
+        return Ok(from_python(Literal::Dict(file.config), file.line, &name));
     }
     read_toml(source)
 }
 
-/// Whether the first statement assigns a dict to `config`, as in files of older installations. In TOML the same
+/// Whether a dict is assigned to `config`, as in files of older installations: by the first statement, or by a later one
+/// of what is no TOML (that nothing may stand before the dict is better said by who knows the syntax). In TOML the same
 /// beginning would be an inline table without the quoted keys and colons of a dict, and `config` is no key.
-fn is_python(text: &str) -> bool {
-    let first = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'));
-    first
-        .and_then(|line| line.strip_prefix("config"))
-        .and_then(|rest| rest.trim_start().strip_prefix('='))
-        .is_some_and(|rest| {
-            matches!(rest.trim_start().chars().next(), None | Some('{' | '\\' | '('))
-        })
+pub(super) fn is_python(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = || text.split(['\n', '\r']);
+    let first = lines().find(|line| !matches!(line.trim_start().chars().next(), None | Some('#')));
+    first.is_some_and(|line| assigns_config(line.trim_start()))
+        || (lines().any(assigns_config) && DeTable::parse(text).is_err())
+}
+
+fn assigns_config(line: &str) -> bool {
+    line.strip_prefix("config").and_then(|rest| rest.trim_start().strip_prefix('=')).is_some_and(
+        |rest| matches!(rest.trim_start().chars().next(), None | Some('{' | '\\' | '(' | '#')),
+    )
+}
+
+/// Reads a file in the Python syntax, with its comments.
+pub(super) fn parse_python(
+    source: &Source,
+    warnings: &mut Vec<String>,
+) -> Result<python::File, ConfigError> {
+    let file = python::read(&source.text).map_err(|refusal| ConfigError::Syntax {
+        origin: Origin { source: Arc::from(source.name.as_str()), line: Some(refusal.line) },
+        problem: refusal.problem,
+    })?;
+    warnings.extend(file.repeated.iter().map(|repeated| {
+        let (first, last) = repeated.lines;
+        let (name, key) = (&source.name, &repeated.key);
+        format!("{name}, line {last}: {key} stands in line {first} already; the last one counts")
+    }));
+    Ok(file)
+}
+
+pub(super) fn from_python(literal: Literal, line: usize, name: &Arc<str>) -> Node {
+    let value = match literal {
+        Literal::None => Value::Null,
+        Literal::Boolean(truth) => Value::Boolean(truth),
+        Literal::Integer(number) => Value::Integer(number),
+        Literal::Float(number) => Value::Float(number),
+        Literal::Text(text) => Value::Text(text),
+        Literal::List(items) => Value::List(
+            items.into_iter().map(|(line, item)| from_python(item, line, name)).collect(),
+        ),
+        Literal::Dict(dict) => Value::Table(
+            dict.pairs
+                .into_iter()
+                .map(|pair| (pair.key, from_python(pair.value, pair.line, name)))
+                .collect(),
+        ),
+    };
+    Node { value, origin: Origin { source: name.clone(), line: Some(line) } }
 }
 
 fn read_toml(source: &Source) -> Result<Node, ConfigError> {
-    let reader = TomlReader { name: Arc::from(source.name.as_str()), text: &source.text };
+    let reader = TomlReader::new(&source.name, &source.text);
     let table = DeTable::parse(&source.text).map_err(|error| ConfigError::Syntax {
         origin: reader.origin(error.span().unwrap_or(0..0)),
         problem: error.message().trim().replace('\n', ", "),
@@ -47,15 +87,20 @@ fn read_toml(source: &Source) -> Result<Node, ConfigError> {
     reader.table(table.into_inner(), span)
 }
 
-struct TomlReader<'a> {
+struct TomlReader {
     name: Arc<str>,
-    text: &'a str,
+    /// Where each line ends.
+    ends: Vec<usize>,
 }
 
-impl TomlReader<'_> {
+impl TomlReader {
+    fn new(name: &str, text: &str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        Self { name: Arc::from(name), ends }
+    }
+
     fn origin(&self, span: Range<usize>) -> Origin {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = self.ends.partition_point(|end| *end < span.start) + 1;
         Origin { source: self.name.clone(), line: Some(line) }
     }
 
@@ -104,7 +149,7 @@ impl TomlReader<'_> {
 
 /// Reads one TOML value, as the environment may hold it: `["a", "b"]`, `true`, `12`.
 pub(super) fn read_toml_value(name: &str, text: &str) -> Option<Node> {
-    let reader = TomlReader { name: Arc::from(name), text };
+    let reader = TomlReader::new(name, text);
     let value = DeValue::parse(text).ok()?;
     reader.value(value).ok()
 }

@@ -146,10 +146,139 @@ fn a_broken_file_is_named_with_the_line() {
     assert!(!twice.contains('\n'), "one sentence: {twice}");
 }
 
+/// An installation of the old kind, as its operators left it.
+fn old_installation() -> [Source; 3] {
+    [
+        source("config.cfg", include_str!("../../tests/old-installation/config.cfg")),
+        source(
+            "config-backend.cfg",
+            include_str!("../../tests/old-installation/config-backend.cfg"),
+        ),
+        source(
+            "config-frontend.cfg",
+            include_str!("../../tests/old-installation/config-frontend.cfg"),
+        ),
+    ]
+}
+
 #[test]
-fn the_python_syntax_is_recognised() {
-    let said = refused("# vim: filetype=python\nconfig = {\n    \"koji_config\": {},\n}\n");
-    assert!(said.contains("Python syntax"), "{said}");
+fn the_files_of_an_old_installation_are_read_unchanged() {
+    let [defaults, backend, frontend] = old_installation();
+    let loaded = parse(&[defaults.clone(), backend], []).unwrap();
+    assert_eq!(
+        loaded.warnings,
+        [
+            "settings of older versions that nothing uses any more are ignored: alembic.alembic_ini, caching, \
+          database_config.drivername, directories.datadir, directories.static_folder, directories.static_url, \
+          directories.templates, frontend.fedmenu_data_url, frontend.fedmenu_url, frontend.fedora_assets_url, \
+          logging, version"
+        ]
+    );
+    let config = loaded.config;
+    assert_eq!(config.database_config.host, "db01.iad2.example.org");
+    assert_eq!(config.database_config.port, 5432);
+    assert_eq!(config.database_config.password, Some(Secret::new("p\"ssword")));
+    assert_eq!(config.unpriv_db_username.as_deref(), Some("koschei-services"));
+    let koji = &config.koji_config;
+    assert_eq!(koji.topurl, "https://kojipkgs.example.org");
+    assert_eq!(koji.login_method, LoginMethod::GssapiLogin);
+    assert_eq!(
+        koji.login_args.text("principal"),
+        Some("koschei/koschei-backend01.example.org@EXAMPLE.ORG")
+    );
+    assert_eq!(koji.session_opts.number("timeout"), Some(3600.0));
+    assert_eq!(koji.session_opts.truth("krb_rdns"), Some(false));
+    assert_eq!(koji.max_builds, 60);
+    assert_eq!(koji.build_arches, ["x86_64", "ppc64le", "aarch64"]);
+    assert_eq!(koji.load_threshold, 0.75);
+    assert_eq!(koji.task_timeout, 172_800);
+    assert_eq!(config.secondary_koji_config, None);
+    assert_eq!(config.dependency.cache_l2_capacity, 100);
+    assert_eq!(config.priorities, Priorities::default());
+    assert_eq!(config.services.polling.memory_limit, Some(3_145_728));
+    assert_eq!(config.services.repo_resolver.virtual_memory_limit, Some(1 << 24));
+    assert_eq!(config.services.repo_resolver.memory_limit, Some(6 << 20));
+    assert_eq!(config.services.build_resolver.interval, 15.0);
+    assert_eq!(config.plugins, [Plugin::Fedmsg, Plugin::Pagure, Plugin::Copr]);
+    assert!(config.fedmsg_publisher.enabled);
+    assert_eq!(config.pagure, Pagure::default());
+    assert_eq!(
+        config.copr.description.as_deref(),
+        Some("A rebuild of the packages\nthat a change may break.")
+    );
+    assert_eq!(config.links.len(), 2);
+    assert_eq!(
+        config.links[1].url,
+        "https://bugzilla.redhat.com/buglist.cgi?product={package.collection.bugzilla_product}\
+         &component={package.name}"
+    );
+    assert_eq!(config.bypass_login, None);
+
+    let config = parse(&[defaults, frontend], []).unwrap().config;
+    assert_eq!(config.session_key(), Some("b7c0ffeeb7c0ffee"));
+    assert_eq!(config.frontend.prefix(), "/koschei");
+    assert_eq!(config.frontend.auth.user_re, r"(.+)@EXAMPLE\.ORG");
+}
+
+#[test]
+fn old_files_and_new_ones_merge() {
+    let [defaults, backend, _] = old_installation();
+    let own = source("config-admin.cfg", "[koji_config.session_opts]\ntimeout = 5\n");
+    let koji = parse(&[defaults, backend, own], []).unwrap().config.koji_config;
+    assert_eq!(koji.session_opts.number("timeout"), Some(5.0));
+    assert_eq!(koji.session_opts.truth("krb_rdns"), Some(false));
+}
+
+#[test]
+fn a_mistake_in_an_old_file_is_named_with_file_line_and_key() {
+    assert_eq!(
+        refused("config = {\n    'koji_config': {\n        'max_bilds': 3,\n    },\n}\n"),
+        "config.cfg, line 3: there is no setting called koji_config.max_bilds (did you mean \
+         koji_config.max_builds?)"
+    );
+    assert_eq!(
+        refused("config = {\n    'plugins': ['fedmsg',\n 'cofr'],\n}\n"),
+        "config.cfg, line 3: plugins.2 must be one of fedmsg, pagure, copr, repo_regen, osci"
+    );
+    assert_eq!(
+        refused("config = {\n    'koji_config': {'server': None},\n}\n"),
+        "config.cfg, line 2: koji_config.server must be text, not nothing"
+    );
+}
+
+#[test]
+fn the_syntax_is_recognised_by_the_dict() {
+    for text in [
+        "config = {}",
+        "# vim: filetype=python\nconfig={\n}\n",
+        "\u{feff}config = {}",
+        "config = \\\n{}",
+        "config = (\n{})",
+    ] {
+        assert_eq!(load(text).unwrap().config, Config::default(), "{text}");
+    }
+    // What stands before the dict is no TOML either.
+    let said = refused("import os\nconfig = {\n}\n");
+    assert!(
+        said.starts_with("config.cfg, line 1: import cannot be read; in the Python syntax"),
+        "{said}"
+    );
+    let said = refused("import os\n");
+    assert!(!said.contains("Python"), "{said}");
+}
+
+#[test]
+fn a_key_that_stands_twice_in_an_old_file_counts_as_in_python_and_is_told() {
+    let loaded = load(
+        "config = {\n'koji_config': {'max_builds': 1},\n'koji_config': {'task_priority': 2}}\n",
+    )
+    .unwrap();
+    assert_eq!(loaded.config.koji_config.max_builds, 30);
+    assert_eq!(loaded.config.koji_config.task_priority, 2);
+    assert_eq!(
+        loaded.warnings,
+        ["config.cfg, line 3: koji_config stands in line 2 already; the last one counts"]
+    );
 }
 
 #[test]
@@ -329,6 +458,117 @@ fn the_prefix_is_the_path_of_the_external_address() {
     assert_eq!(
         refused("[frontend]\nexternal_url = 'apps.example.com/koschei'\n"),
         "config.cfg, line 2: frontend.external_url must begin with http:// or https://"
+    );
+}
+
+/// A tree without the places, and without what TOML cannot say.
+fn values(node: &Node) -> Node {
+    let value = match &node.value {
+        Value::List(items) => Value::List(items.iter().map(values).collect()),
+        Value::Table(table) => Value::Table(
+            table
+                .iter()
+                .filter(|(_, node)| node.value != Value::Null)
+                .map(|(key, node)| (key.clone(), values(node)))
+                .collect(),
+        ),
+        value => value.clone(),
+    };
+    Node { value, origin: Origin::built_in() }
+}
+
+/// Converts a file and asserts that the settings are the same.
+pub(super) fn converted(text: &str) -> Converted {
+    let old = source("old.cfg", text);
+    let converted = convert(&old).unwrap();
+    let new = source("new.cfg", &converted.toml);
+    let old = syntax::read(&old, &mut Vec::new()).unwrap();
+    let new = syntax::read(&new, &mut Vec::new())
+        .unwrap_or_else(|error| panic!("{error}\n{}", converted.toml));
+    assert_eq!(values(&new), values(&old), "{}", converted.toml);
+    converted
+}
+
+#[test]
+fn an_old_file_becomes_toml_that_says_the_same() {
+    for old in old_installation() {
+        let converted = converted(&old.text);
+        assert!(converted.warnings.len() <= 1, "{:?}", converted.warnings);
+        let new = Source { name: old.name.clone(), text: converted.toml };
+        assert_eq!(parse(&[new], []).unwrap().config, parse(&[old], []).unwrap().config);
+    }
+}
+
+#[test]
+fn a_converted_file_keeps_order_and_comments() {
+    let text = "\
+# vim: ft=python
+# Managed by Ansible.
+config = {
+    # what Koschei may use
+    'koji_config': {
+        'server': 'https://koji.example.org/' + 'kojihub',  # the new one
+        'session_opts': {'timeout': 60 * 60},
+        'max_builds': 2 * 30,
+        # 'load_threshold': 0.5,
+    },
+    'unpriv_db_username': None,
+    'links': [{'name': 'A', 'url': 'https://a/{package.name}'}],
+    'copr': {'description': 'one\\ntwo\\\\'},
+}
+# vim: ft=python
+";
+    let converted = converted(text);
+    assert_eq!(
+        converted.toml,
+        "\
+# Managed by Ansible.
+
+# unpriv_db_username = None
+
+# what Koschei may use
+[koji_config]
+# the new one
+server = \"https://koji.example.org/kojihub\"
+max_builds = 60
+# 'load_threshold': 0.5,
+
+[koji_config.session_opts]
+timeout = 3600
+
+[[links]]
+name = \"A\"
+url = \"https://a/{package.name}\"
+
+[copr]
+description = '''
+one
+two\\'''
+"
+    );
+    assert_eq!(
+        converted.warnings,
+        [
+            "old.cfg, line 11: unpriv_db_username is None, for which TOML has no word: it is left out, so that the \
+          value of an earlier file would count"
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_converted_is_said() {
+    let said = |text: &str| convert(&source("old.cfg", text)).unwrap_err().to_string();
+    assert_eq!(
+        said("[koji_config]\n"),
+        "old.cfg: this file is not in the Python syntax of older versions, so there is nothing to convert"
+    );
+    assert_eq!(
+        said("config = {'a': {'b': [1,\n[None]]}}"),
+        "old.cfg, line 2: a.b has None within a list, for which TOML has no word"
+    );
+    assert_eq!(
+        said("config = {\n'a': b}"),
+        load("config = {\n'a': b}").unwrap_err().to_string().replace("config.cfg", "old.cfg")
     );
 }
 
