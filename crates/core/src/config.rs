@@ -16,6 +16,7 @@ mod environment;
 mod python;
 mod secret;
 mod sections;
+mod show;
 mod syntax;
 mod tree;
 mod write;
@@ -44,6 +45,8 @@ pub struct Loaded {
     pub config: Config,
     /// Sentences for the operator, e.g. about keys of older installations that nothing uses any more.
     pub warnings: Vec<String>,
+    /// What `config` was made of, with the place of each value.
+    merged: Node,
 }
 
 /// What is wrong with a configuration. The text is one sentence that names the place and the key.
@@ -106,6 +109,7 @@ pub fn parse(
         collect_ignored(&mut layer, &mut ignored);
         root.merge(layer);
     }
+    let merged = root.clone();
     let config = typed(root)?;
     if !ignored.is_empty() {
         ignored.sort();
@@ -115,7 +119,7 @@ pub fn parse(
             ignored.join(", ")
         ));
     }
-    Ok(Loaded { config, warnings })
+    Ok(Loaded { config, warnings, merged })
 }
 
 /// Turns the merged tree into the typed configuration and checks what types cannot say.
@@ -231,5 +235,7 @@ fn collect_ignored(layer: &mut Node, ignored: &mut Vec<String>) {
     }
 }
 
+#[cfg(test)]
+mod defaults;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use koschei_core::config::{self, Config, Source};
+use koschei_core::config::{self, Config, Loaded, Source};
 
 use crate::failure::Failure;
 
@@ -37,6 +37,12 @@ pub(crate) struct Configuration {
 
 /// Reads the files that count for `reader`, in order, and merges them with the environment.
 pub(crate) fn read(reader: Reader) -> Result<Configuration, Failure> {
+    let (loaded, files) = load(reader)?;
+    Ok(Configuration { config: loaded.config, files, warnings: loaded.warnings })
+}
+
+/// The same, with the place of each value, and the files that were read.
+pub(crate) fn load(reader: Reader) -> Result<(Loaded, Vec<PathBuf>), Failure> {
     let mut sources = Vec::new();
     let mut files = Vec::new();
     for (path, required) in paths(reader) {
@@ -57,7 +63,7 @@ pub(crate) fn read(reader: Reader) -> Result<Configuration, Failure> {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let loaded = config::parse(&sources, environment).map_err(Failure::usage)?;
-    Ok(Configuration { config: loaded.config, files, warnings: loaded.warnings })
+    Ok((loaded, files))
 }
 
 /// The files in order, each with whether it must exist.

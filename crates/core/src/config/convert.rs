@@ -108,7 +108,7 @@ impl Converter {
             path.pop();
             entries.push(Entry { above: pair.comments, key: pair.key, content, beside: None });
         }
-        Ok(Section { entries, below: dict.below })
+        Ok(Section { entries, below: dict.below, spaced: false })
     }
 }
 

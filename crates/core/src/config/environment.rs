@@ -83,7 +83,7 @@ fn is_free_form(path: &[String]) -> bool {
         .map_or_else(|| path.clone(), |rest| format!("koji_config.{rest}"));
     super::sections::FREE_FORM
         .iter()
-        .any(|free| path == *free || path.starts_with(&format!("{free}.")))
+        .any(|free| path == free.path || path.starts_with(&format!("{}.", free.path)))
 }
 
 fn free_form_key(path: &[String], wanted: &str) -> String {

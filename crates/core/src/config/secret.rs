@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in place of a secret.
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 
 /// Sections whose free-form keys are written in capitals (Flask's).
 pub(super) const FREE_FORM_WITH_CAPITALS: &[&str] = &["flask"];
@@ -40,9 +40,9 @@ impl Serialize for Secret {
     }
 }
 
-/// A table whose keys are not ours to name (options of Koji's client, of a build, of Flask). Values whose key
-/// sounds like a secret are shown as asterisks.
-#[derive(Clone, Default, PartialEq, Deserialize)]
+/// A table whose keys are not ours to name (options of Koji's client, of a build, of Flask). Any of its values may be a
+/// secret, so none is printed with it; `Loaded::show` knows which may be seen.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FreeForm(serde_json::Map<String, serde_json::Value>);
 
@@ -82,16 +82,6 @@ impl FreeForm {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    fn masked(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.0
-            .iter()
-            .map(|(key, value)| {
-                let shown = if sounds_secret(key) { MASK.into() } else { value.clone() };
-                (key.clone(), shown)
-            })
-            .collect()
-    }
 }
 
 impl<K: Into<String>, V: Into<serde_json::Value>> FromIterator<(K, V)> for FreeForm {
@@ -100,19 +90,8 @@ impl<K: Into<String>, V: Into<serde_json::Value>> FromIterator<(K, V)> for FreeF
     }
 }
 
-fn sounds_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    ["password", "passwd", "secret", "token", "_key"].iter().any(|word| key.contains(word))
-}
-
 impl fmt::Debug for FreeForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.masked()).finish()
-    }
-}
-
-impl Serialize for FreeForm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.masked().serialize(serializer)
+        f.debug_map().entries(self.0.keys().map(|key| (key, MASK))).finish()
     }
 }

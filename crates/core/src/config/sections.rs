@@ -8,16 +8,49 @@ use serde::{Deserialize, Serialize};
 
 use super::{FreeForm, Secret};
 
+/// A table whose keys are not ours to name.
+pub(super) struct FreeFormTable {
+    pub(super) path: &'static str,
+    pub(super) shown: Shown,
+}
+
+/// Which values of a table of free form may be seen by whoever sees the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shown {
+    All,
+    /// Those of these keys; every other may be a secret.
+    Only(&'static [&'static str]),
+}
+
 /// Tables below which any key may stand.
-pub(super) const FREE_FORM: &[&str] = &[
-    "flask",
-    "koji_config.login_args",
-    "koji_config.session_opts",
-    "koji_config.build_opts",
-    "osci.contact",
-    "osci.pipeline",
-    "osci.test",
-    "frontend.frontpage_kwargs",
+pub(super) const FREE_FORM: &[FreeFormTable] = &[
+    FreeFormTable { path: "flask", shown: Shown::Only(&[]) },
+    FreeFormTable {
+        path: "koji_config.login_args",
+        shown: Shown::Only(&["cert", "ca", "serverca", "principal", "keytab", "ccache", "user"]),
+    },
+    FreeFormTable {
+        path: "koji_config.session_opts",
+        shown: Shown::Only(&[
+            "timeout",
+            "max_retries",
+            "retry_interval",
+            "anon_retry",
+            "offline_retry",
+            "offline_retry_interval",
+            "auth_timeout",
+            "krb_rdns",
+            "krb_canon_host",
+            "krb_server_realm",
+            "no_ssl_verify",
+            "serverca",
+        ]),
+    },
+    FreeFormTable { path: "koji_config.build_opts", shown: Shown::All },
+    FreeFormTable { path: "osci.contact", shown: Shown::All },
+    FreeFormTable { path: "osci.pipeline", shown: Shown::All },
+    FreeFormTable { path: "osci.test", shown: Shown::All },
+    FreeFormTable { path: "frontend.frontpage_kwargs", shown: Shown::All },
 ];
 
 /// Everything that can be configured.
@@ -601,7 +634,7 @@ pub struct Frontend {
     pub external_url: Option<String>,
     /// Address and port to listen on.
     pub listen: String,
-    /// Path below which everything lies; see [`Frontend::prefix`].
+    /// Path below which everything lies, such as `/koschei`; the path of `external_url` if it is not set.
     pub path_prefix: Option<String>,
     /// What the root address shows.
     pub frontpage: Frontpage,
@@ -705,7 +738,9 @@ impl Default for Oidc {
 pub struct Link {
     /// What it says.
     pub name: String,
-    /// Where it leads, with [`PLACEHOLDERS`](Self::PLACEHOLDERS) in braces.
+    /// Where it leads. In braces stand `{package.name}`, `{package.collection.name}`, `{package.collection.display_name}`,
+    /// `{package.collection.target}`, `{package.collection.dest_tag}`, `{package.collection.build_tag}`,
+    /// `{package.collection.bugzilla_product}`, `{package.collection.bugzilla_version}`.
     #[serde(deserialize_with = "address_with_placeholders")]
     pub url: String,
 }

@@ -418,24 +418,43 @@ fn keys_of_older_versions_are_ignored_with_one_warning() {
 #[test]
 fn secrets_are_never_printed() {
     let text = "db_url = 'postgresql://k:hunter2@h/d'\n[database_config]\npassword = 'hunter2'\n\
-                [koji_config.login_args]\nuser = 'koschei'\npassword = 'hunter2'\n\
-                [flask]\nSECRET_KEY = 'hunter2'\n[frontend.auth.oidc]\nclient_secret = 'hunter2'\n\
-                [secondary_koji_config.login_args]\npassword = 'hunter2'\n";
-    let config = load(text).unwrap().config;
-    assert_eq!(config.database_url(), Some("postgresql://k:hunter2@h/d"));
-    let debug = format!("{config:?}");
+                db_url = 'hunter2'\n\
+                [koji_config.login_args]\nuser = 'koschei'\npassword = 'hunter2'\n'hash of it' = 'hunter2'\n\
+                [koji_config.session_opts]\ntimeout = 5\nproxy = 'http://u:hunter2@proxy'\n\
+                [flask]\nSECRET_KEY = 'hunter2'\nFALLBACKS = { A = ['hunter2'] }\n\
+                [frontend]\nsecret_key = 'hunter2'\n[frontend.auth.oidc]\nclient_secret = 'hunter2'\n\
+                [secondary_koji_config.login_args]\npassword = 'hunter2'\nuser = 'other'\n";
+    let loaded = load(text).unwrap();
+    assert_eq!(loaded.config.database_url(), Some("postgresql://k:hunter2@h/d"));
+    let debug = format!("{:?}", loaded.config);
     assert!(!debug.contains("hunter2"), "{debug}");
-    let shown = toml::to_string(&config).unwrap();
+    let shown = loaded.show();
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(shown.contains("********") && shown.contains("user = \"koschei\""), "{shown}");
+    assert_eq!(shown.matches("********").count(), 13, "{shown}");
+    assert!(shown.contains("user = \"koschei\"") && shown.contains("timeout = 5"), "{shown}");
 }
 
 #[test]
-fn what_config_show_prints_can_be_read_again() {
-    let text = "[koji_config]\nmax_builds = 3\n[secondary_koji_config]\nserver = 's'\n";
-    let config = load(text).unwrap().config;
-    let shown = toml::to_string(&config).unwrap();
-    assert_eq!(load(&shown).unwrap().config, config);
+fn what_config_show_prints_can_be_read_again_and_says_where_each_value_was_set() {
+    let text = "[koji_config]\nmax_builds = 3\n[koji_config.session_opts]\ntimeout = 1\n\
+                [secondary_koji_config]\nserver = 's'\n[[links]]\nname = 'a'\nurl = 'b'\n";
+    let loaded = parse(
+        &[source("config.cfg", text)],
+        [("KOSCHEI__DATABASE_CONFIG__HOST".to_owned(), "db".to_owned())],
+    )
+    .unwrap();
+    let shown = loaded.show();
+    assert_eq!(load(&shown).unwrap().config, loaded.config, "{shown}");
+    for line in [
+        "max_builds = 3  # config.cfg, line 2",
+        "timeout = 1  # config.cfg, line 4",
+        "server = \"s\"  # config.cfg, line 6",
+        "host = \"db\"  # environment variable KOSCHEI__DATABASE_CONFIG__HOST",
+        "load_threshold = 0.5",
+        "[[links]]",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}:\n{shown}");
+    }
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Node {
         }
     }
 
-    fn from_json(value: serde_json::Value, origin: &Origin) -> Self {
+    pub(super) fn from_json(value: serde_json::Value, origin: &Origin) -> Self {
         let value = match value {
             serde_json::Value::Null => Value::Null,
             serde_json::Value::Bool(b) => Value::Boolean(b),

@@ -9,6 +9,8 @@ pub(super) struct Section {
     pub(super) entries: Vec<Entry>,
     /// Comments behind its own values.
     pub(super) below: Vec<String>,
+    /// Whether an empty line stands between its values.
+    pub(super) spaced: bool,
 }
 
 /// A key and its value.
@@ -41,12 +43,17 @@ pub(super) fn file(section: &Section) -> String {
 }
 
 fn write(text: &mut String, path: &str, section: &Section) {
+    let mut first = true;
     for entry in &section.entries {
         let line = match &entry.content {
             Content::Value(value) => format!("{} = {value}", key(&entry.key)),
             Content::Nothing(line) => format!("# {line}"),
             Content::Table(_) | Content::Tables(_) => continue,
         };
+        if section.spaced && !first {
+            text.push('\n');
+        }
+        first = false;
         comments(text, &entry.above);
         text.push_str(&line);
         if let Some(beside) = &entry.beside {

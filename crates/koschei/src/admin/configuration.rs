@@ -30,12 +30,9 @@ pub(super) fn run(command: Config) -> Result<ExitCode, Failure> {
     match command {
         Config::Check => check()?,
         Config::Show => {
-            let configuration = configuration::read(Reader::Admin)?;
-            warn(&configuration.warnings);
-            let text = toml::to_string(&configuration.config).map_err(|error| {
-                Failure::new(format_args!("the configuration cannot be printed: {error}"))
-            })?;
-            print!("{text}");
+            let (loaded, _) = configuration::load(Reader::Admin)?;
+            warn(&loaded.warnings);
+            print!("{}", loaded.show());
         }
         Config::Convert { file } => {
             let text = configuration::read_file(&file).map_err(|error| {
