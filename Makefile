@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build chaos bench-admin bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
+.PHONY: help demo test check build install chaos bench-admin bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -11,6 +11,7 @@ help:
 	@echo "make test    install what the tests need and run all of them"
 	@echo "make check   formatting and lints only"
 	@echo "make build   build only"
+	@echo "make install  build a release and install it with its units; DESTDIR=DIR puts all of it below DIR"
 	@echo "make bench-depsolve  how fast the resolver is, beside libsolv and others"
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
 	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
@@ -35,6 +36,9 @@ check:
 build:
 	@scripts/install-deps demo
 	cargo build --package koschei
+
+install:
+	@DESTDIR="$(DESTDIR)" BINARY="$(BINARY)" scripts/install
 
 # ARGS="--count NUMBER --seed NUMBER --threads NUMBER --output DIR" or ARGS="--case FILE".
 fuzz-depsolve:

@@ -4,6 +4,7 @@
 //! that nobody changes the schema under it, and it refuses to run on a schema that is not the one it knows.
 
 pub(crate) mod kojisim;
+mod supervisor;
 mod web;
 
 use std::{fmt, pin::pin, process::ExitCode, time::Duration};
@@ -80,6 +81,7 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
     let ending = runtime.block_on(async {
         let stop = Stop::on_signals()
             .map_err(|error| Failure::new(format_args!("{name} cannot catch signals: {error}")))?;
+        supervisor::without_watchdog_unless(has_watchdog(name, &config));
         let Some((pool, lock)) = join(&config, name, &stop).await? else {
             return Ok(ExitCode::SUCCESS);
         };
@@ -105,6 +107,19 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
     // Whatever still computes on other threads has been given up by now.
     runtime.shutdown_background();
     ending
+}
+
+/// Whether systemd is told regularly that a service is alive.
+fn has_watchdog(name: Name, config: &Config) -> bool {
+    let services = &config.services;
+    match name {
+        Name::Polling => services.polling.watchdog,
+        Name::RepoResolver => services.repo_resolver.watchdog,
+        Name::BuildResolver => services.build_resolver.watchdog,
+        Name::Scheduler => services.scheduler.watchdog,
+        Name::Watcher => services.watcher.watchdog,
+        Name::Web => true,
+    }
 }
 
 /// The work of a service, and beside it the sending of messages. Without a service it is that of the watcher.
@@ -215,7 +230,12 @@ async fn join(
     let mut told = false;
     loop {
         let error = match try_join(&address).await {
-            Ok(joined) => return Ok(Some(joined)),
+            Ok(joined) => {
+                if told {
+                    supervisor::works();
+                }
+                return Ok(Some(joined));
+            }
             Err(error) if error.is_transient() => error,
             Err(error) => return Err(Failure::new(error)),
         };
@@ -223,6 +243,7 @@ async fn join(
             tracing::warn!("{error}; trying again until it answers");
             told = true;
         }
+        supervisor::waits(&format!("waits for the database: {error}"));
         tokio::select! {
             () = sleep(PAUSE) => {}
             () = stop.requested() => return Ok(None),

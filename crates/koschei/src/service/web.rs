@@ -8,6 +8,7 @@ use koschei_db::Pool;
 use koschei_web::{State, WebConfig};
 use tokio::net::TcpListener;
 
+use super::supervisor;
 use crate::failure::Failure;
 
 /// Serves pages until asked to stop.
@@ -23,9 +24,16 @@ pub(super) async fn serve(config: &Config, pool: Pool, stop: Stop) -> Result<Exi
         Failure::new(format_args!("web cannot listen on {address} ({error}): {remedy}"))
     })?;
     tracing::info!(%address, "web serves pages");
+    supervisor::works();
     let state = State { pool, config: settings };
-    koschei_web::serve(listener, state, async move { stop.requested().await })
-        .await
-        .map_err(|error| Failure::new(format_args!("web ended: {error}")))?;
+    let stopping = async move {
+        stop.requested().await;
+        supervisor::ends();
+    };
+    let ending = tokio::select! {
+        ending = koschei_web::serve(listener, state, stopping) => ending,
+        () = supervisor::lives() => Ok(()),
+    };
+    ending.map_err(|error| Failure::new(format_args!("web ended: {error}")))?;
     Ok(ExitCode::SUCCESS)
 }

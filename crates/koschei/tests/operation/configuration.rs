@@ -24,6 +24,14 @@ fn succeeds(files: &[&Path], arguments: &[&str]) -> String {
     stdout(&output)
 }
 
+/// What is shown, without the files and lines where it was set.
+fn without_places(shown: &str) -> String {
+    shown
+        .lines()
+        .map(|line| line.split("  # ").next().unwrap_or_default().to_owned() + "\n")
+        .collect()
+}
+
 #[test]
 fn an_old_installation_is_valid_as_it_is_and_says_the_same_when_it_is_converted() {
     let directory = tempfile::tempdir().unwrap();
@@ -42,7 +50,10 @@ fn an_old_installation_is_valid_as_it_is_and_says_the_same_when_it_is_converted(
             after.push(path);
         }
         let after: Vec<&Path> = after.iter().map(PathBuf::as_path).collect();
-        assert_eq!(succeeds(&after, &["show"]), succeeds(&before, &["show"]));
+        assert_eq!(
+            without_places(&succeeds(&after, &["show"])),
+            without_places(&succeeds(&before, &["show"]))
+        );
     }
     let converted = fs::read_to_string(directory.path().join("config-backend.cfg")).unwrap();
     assert!(converted.contains("# builders are few, see ticket 4711\n"), "{converted}");
