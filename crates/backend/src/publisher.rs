@@ -128,18 +128,17 @@ async fn send_all(
 
 /// Sends a message and takes it out; `false` when it was taken out already.
 async fn send(ctx: &Context, publisher: &Publisher, waiting: &Waiting) -> Result<bool> {
-    if let Some(message) = readable(ctx, waiting) {
-        match publisher.publish(&message).await {
+    let dropped = match readable(ctx, waiting) {
+        None => true,
+        Some(message) => match publisher.publish(&message).await {
             Err(error @ fedora_messaging::Error::Unsendable { .. }) => {
-                ctx.vitals.note_published(false);
                 error!(id = waiting.message_id, "{error}; dropped");
+                true
             }
-            published => {
-                published?;
-                ctx.vitals.note_published(true);
-            }
-        }
-    }
+            published => published.map(|()| false)?,
+        },
+    };
+    ctx.vitals.note_published(!dropped);
     let mut conn = acquire(ctx).await?;
     Ok(outbox::sent(&mut conn, waiting.id).await?)
 }

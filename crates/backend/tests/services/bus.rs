@@ -8,7 +8,7 @@ use fedora_messaging::testing::{Broker, OriginalPublisher, OriginalReceiver};
 use fedora_messaging::{Config, Consumer, Message, Publisher, Severity};
 use kojisim::{Ending, Push};
 use koschei_backend::driver::{self, Ended};
-use koschei_backend::{Context, Service, Stopper, publisher, watcher};
+use koschei_backend::{Context, Received, Service, Stopper, publisher, watcher};
 use koschei_db::testing;
 use serde_json::{Value, json};
 
@@ -377,4 +377,47 @@ async fn who_does_not_publish_writes_no_messages() {
     end(&world, failure()).await;
     assert_eq!(world.state("zlib").await, "failing");
     assert_eq!(world.number(OUTBOX).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_do_not_stay_take_what_waits_and_send_what_there_is() {
+    let (world, _database) = telling_world().await;
+    world.settle().await;
+    let bus = broker().with_queue("test.once", &["test.once.#"]);
+    drop(Consumer::connect(&bus, "test").await.unwrap());
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.until_repos_are_known().await;
+    world.sim.finish_task(task, failure());
+    world.sim.hold_builds(false);
+    world.sim.wait_for_task(task).await;
+    let sender = Sender::new().await;
+    sender.send("test.once.buildsys.task.state.change", task_changed(task, "primary")).await;
+    sender.send("test.once.buildsys.tag", json!(["nonsense"])).await;
+    let ctx = world.other(|config| {
+        config.fedmsg.topic = "test.once.buildsys".into();
+        config.fedmsg_publisher.modname = "test.once".into();
+    });
+    assert_eq!(watcher::once(&ctx, &bus).await.unwrap(), 2);
+    assert_eq!(world.number(RUNNING).await, 0);
+    let signs = ctx.vitals.now();
+    assert_eq!(signs.messages[&Received::Followed], 1);
+    assert_eq!(signs.messages[&Received::NotUnderstood], 1);
+
+    // One that can never be sent does not keep back the others.
+    world
+        .execute(
+            "INSERT INTO outbox (topic, body) VALUES (repeat('x', 300), '{}'), ('text', '\"text\"')",
+        )
+        .await;
+    assert_eq!(world.number(OUTBOX).await, 4);
+    publisher::once(&ctx, &bus).await.unwrap();
+    assert_eq!(world.number(OUTBOX).await, 0);
+    let signs = ctx.vitals.now();
+    assert_eq!((signs.published, signs.unsendable), (2, 2));
+    let mut consumer = Consumer::connect(&bus, "test").await.unwrap();
+    for kind in ["collection", "package"] {
+        let topic = consumer.next().await.unwrap().topic;
+        assert_eq!(topic, format!("test.once.{kind}.state.change"));
+    }
 }

@@ -86,6 +86,28 @@ async fn a_task_becomes_one_build_whoever_records_it() {
 }
 
 #[tokio::test]
+async fn a_submission_without_a_trace_is_settled_after_a_while_and_when_the_clock_was_put_back() {
+    let world = World::new().await;
+    let package = world.package("zlib").await;
+    let mut conn = world.connection().await;
+    assert!(submissions::begin(&mut conn, package).await.unwrap());
+    for (begun, settled) in [
+        ("0", vec![]),
+        ("-20 seconds", vec![]),
+        ("-40 seconds", vec![package]),
+        ("20 seconds", vec![]),
+        ("3 days", vec![package]),
+    ] {
+        sqlx::query("UPDATE submission SET begun = clock_timestamp() AT TIME ZONE 'UTC' + $1::text::interval")
+            .bind(begun)
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        assert_eq!(submissions::settled(&mut conn).await.unwrap(), settled, "{begun}");
+    }
+}
+
+#[tokio::test]
 async fn subtasks_and_repo_are_stored_as_they_become_known() {
     let world = World::new().await;
     let package = world.package("zlib").await;
