@@ -484,6 +484,11 @@ impl Sim {
         self.shared.weather.add_mishap(method.map(str::to_owned), mishap);
     }
 
+    /// Nothing of what was asked for with [`Sim::mishap`], and has not happened, will.
+    pub fn forget_mishaps(&self) {
+        self.shared.weather.forget_mishaps();
+    }
+
     /// Makes every session of a user expired (1007), as if a day had passed.
     pub fn expire_sessions(&self, user: &str) {
         self.each_session(user, |session| session.expired = true);

@@ -61,6 +61,10 @@ impl Weather {
         self.state().mishaps.push_back((method, mishap));
     }
 
+    pub(crate) fn forget_mishaps(&self) {
+        self.state().mishaps.clear();
+    }
+
     /// The mishap that is due for a call, if any; it happens once.
     pub(crate) fn mishap(&self, method: &str) -> Option<Mishap> {
         let mut state = self.state();

@@ -44,6 +44,9 @@ const LEAVES: [&str; 6] = ["libyaml", "less", "meson", "nano", "python-lxml", "p
 /// The queue that keeps what we publish.
 const TOLD: &str = "chaos.told";
 
+/// The topic of a message that comes last.
+const LAST: &str = "koschei.end";
+
 /// The queue of the watcher, and what its topics begin with.
 const HEARD: &str = "chaos.heard";
 
@@ -402,6 +405,8 @@ impl Chaos {
         match trouble {
             Trouble::KojiOffline => sim.set_offline(None),
             Trouble::KojiCutOff => sim.drop_connections(Duration::ZERO),
+            // What nobody met.
+            Trouble::AnswersLost => sim.forget_mishaps(),
             Trouble::BrokerGone => self.bus.set(Passage::Open),
             Trouble::FilesSlow | Trouble::FilesDamaged => self.files.set(Passage::Open),
             Trouble::NoCache => {
@@ -513,19 +518,23 @@ impl Chaos {
             _ => {}
         }
         for (topic, body) in messages {
-            let message = Message {
-                topic: format!("{HEARD}.buildsys.{topic}"),
-                schema: "test".to_owned(),
-                schema_package: "test".to_owned(),
-                severity: Severity::Debug,
-                packages: Default::default(),
-                groups: Default::default(),
-                users: Default::default(),
-                id: "test".to_owned(),
-                body,
-            };
-            self.sender.publish(&message).await.unwrap();
+            self.send(format!("{HEARD}.buildsys.{topic}"), body).await;
         }
+    }
+
+    async fn send(&self, topic: String, body: Value) {
+        let message = Message {
+            topic,
+            schema: "test".to_owned(),
+            schema_package: "test".to_owned(),
+            severity: Severity::Debug,
+            packages: Default::default(),
+            groups: Default::default(),
+            users: Default::default(),
+            id: "test".to_owned(),
+            body,
+        };
+        self.sender.publish(&message).await.unwrap();
     }
 
     /// The scheduler never has more than so many builds in Koji, whatever it lost sight of.
@@ -711,10 +720,16 @@ impl Chaos {
         let mut words: BTreeMap<String, String> = BTreeMap::new();
         let mut seen = HashSet::new();
         let mut repos = Vec::new();
-        while let Ok(delivery) = tokio::time::timeout(Duration::from_secs(2), consumer.next()).await
-        {
-            let delivery = delivery.unwrap();
+        // Behind everything that was told.
+        self.send(LAST.to_owned(), json!({})).await;
+        loop {
+            let delivery = tokio::time::timeout(LONG, consumer.next()).await.unwrap().unwrap();
+            if delivery.topic == LAST {
+                break;
+            }
             if !seen.insert(delivery.id.clone().unwrap()) {
+                // At least once.
+                delivery.done().await.unwrap();
                 continue;
             }
             let body = delivery.body().unwrap();

@@ -100,7 +100,7 @@ async fn a_submission_without_a_trace_is_settled_after_a_while_and_when_the_cloc
     ] {
         sqlx::query("UPDATE submission SET begun = clock_timestamp() AT TIME ZONE 'UTC' + $1::text::interval")
             .bind(begun)
-            .execute(&mut *conn)
+            .execute(&mut conn)
             .await
             .unwrap();
         assert_eq!(submissions::settled(&mut conn).await.unwrap(), settled, "{begun}");
