@@ -136,11 +136,11 @@ impl Solver<'_> {
         if !self.universe.orphans.is_empty() {
             self.asked.extend(&self.found);
         }
-        match rich::clauses(offers, dep) {
+        match rich::clauses_within(offers, dep, self.limits.alternatives) {
             Normal::Always => {}
             Normal::Never => self.add_clause([], source),
             Normal::TooMany => {
-                self.gave_up = Some(GaveUp::Alternatives { limit: rich::MAX_LITERALS });
+                self.gave_up = Some(GaveUp::Alternatives { limit: self.limits.alternatives });
                 self.add_clause([], source);
             }
             Normal::Blocks(blocks) => {

@@ -27,10 +27,10 @@ pub(crate) fn package_of(literal: Literal) -> u32 {
 /// this is one that nobody can have meant; a repository that has one is refused.
 pub(crate) const MAX_LITERALS: usize = 100_000;
 
-/// How many operands and literals may be looked at to find the normal form of one dependency, which is as absurd beyond
-/// this. Clauses that contradict themselves, or are there already, are no literals of the result, and yet take time; and a
+/// How many operands and literals may be looked at for each literal that the normal form of one dependency may have, which
+/// is as absurd beyond this. Clauses that contradict themselves, or are there already, are no literals of the result, and yet take time; and a
 /// condition with an alternative is looked at twice, the condition within it four times, and so on.
-const MAX_EFFORT: usize = 1 << 22;
+const MAX_EFFORT: usize = 40;
 
 /// Clauses, or the knowledge that it is never or always met, or that there are too many. Each clause is sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +52,17 @@ pub(crate) fn is_complex(dep: &Dep) -> bool {
 
 /// A conjunction of clauses that holds when the dependency is met.
 pub(crate) fn clauses(offers: &Offers, dep: &Dep) -> Normal {
-    counted_clauses(offers, dep, &Cell::new(0))
+    clauses_within(offers, dep, MAX_LITERALS)
+}
+
+/// The same, of at most so many literals.
+pub(crate) fn clauses_within(offers: &Offers, dep: &Dep, most: usize) -> Normal {
+    Normalizer::new(offers, most).dep(dep, false)
 }
 
 /// The same; adds to `effort` how many operands, provides and literals were looked at.
 pub(crate) fn counted_clauses(offers: &Offers, dep: &Dep, effort: &Cell<usize>) -> Normal {
-    let normalizer = Normalizer { offers, effort: Cell::new(0) };
+    let normalizer = Normalizer::new(offers, MAX_LITERALS);
     let normal = normalizer.dep(dep, false);
     effort.set(effort.get().saturating_add(normalizer.effort.get()));
     normal
@@ -70,7 +75,7 @@ pub(crate) fn inverted_clauses(offers: &Offers, dep: &Dep) -> Normal {
 
 /// The same; adds to `effort` how many operands, provides and literals were looked at.
 pub(crate) fn counted_inverted_clauses(offers: &Offers, dep: &Dep, effort: &Cell<usize>) -> Normal {
-    let normalizer = Normalizer { offers, effort: Cell::new(0) };
+    let normalizer = Normalizer::new(offers, MAX_LITERALS);
     let normal = invert(normalizer.dep(dep, true));
     effort.set(effort.get().saturating_add(normalizer.effort.get()));
     normal
@@ -121,17 +126,23 @@ pub(crate) fn positive_packages(offers: &Offers, dep: &Dep, negated: bool, into:
 
 struct Normalizer<'a> {
     offers: &'a Offers,
+    /// How many literals the result may have.
+    most: usize,
     /// How much was looked at so far.
     effort: Cell<usize>,
 }
 
 /// `dnf` asks for the disjunctive form: blocks are alternatives whose literals must all hold.
-impl Normalizer<'_> {
+impl<'a> Normalizer<'a> {
+    fn new(offers: &'a Offers, most: usize) -> Self {
+        Normalizer { offers, most, effort: Cell::new(0) }
+    }
+
     /// Whether so much more may be looked at.
     fn affords(&self, more: usize) -> bool {
         let effort = self.effort.get().saturating_add(more);
         self.effort.set(effort);
-        effort <= MAX_EFFORT
+        effort <= self.most.saturating_mul(MAX_EFFORT)
     }
 
     fn dep(&self, dep: &Dep, dnf: bool) -> Normal {
@@ -236,7 +247,7 @@ impl Normalizer<'_> {
     ) -> Normal {
         let literals = |blocks: &[Vec<Literal>]| blocks.iter().map(Vec::len).sum::<usize>();
         if !distribute {
-            if literals(&a) + literals(&b) > MAX_LITERALS {
+            if literals(&a) + literals(&b) > self.most {
                 return Normal::TooMany;
             }
             a.extend(b);
@@ -258,7 +269,7 @@ impl Normalizer<'_> {
                     block.iter().take_while(|l| **l < 0).any(|l| block.binary_search(&-l).is_ok());
                 if !contradicts && !known.contains(&block) {
                     total += block.len();
-                    if total > MAX_LITERALS {
+                    if total > self.most {
                         return Normal::TooMany;
                     }
                     known.insert(block.clone());

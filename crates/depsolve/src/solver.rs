@@ -13,7 +13,7 @@ use crate::distance::Distances;
 use crate::jobs::Base;
 pub(crate) use crate::jobs::JobSource;
 use crate::policy::Mode;
-use crate::rich::{Literal, package_of, positive};
+use crate::rich::{Literal, MAX_LITERALS, package_of, positive};
 use crate::universe::NEVER;
 use crate::watch::Watches;
 use crate::weak::Pending;
@@ -92,11 +92,13 @@ pub struct Limits {
     /// Choices taken back for the sake of better ones after everything was decided. Real repositories need two or
     /// three. What has been found by then is an answer, but not dnf's, so it is not given.
     pub improvements: u32,
+    /// Packages in all alternatives of one rich request; a request with more is not looked at. Nobody can have meant it.
+    pub alternatives: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { conflicts: 20_000, improvements: 10_000 }
+        Limits { conflicts: 20_000, improvements: 10_000, alternatives: MAX_LITERALS }
     }
 }
 
@@ -139,7 +141,7 @@ pub struct Solver<'u> {
     pub(crate) derived: Vec<Clause>,
     pub(crate) derived_ends: Vec<usize>,
     pub(crate) conflict: Option<Clause>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     /// Why the search was given up.
     pub(crate) gave_up: Option<GaveUp>,
 

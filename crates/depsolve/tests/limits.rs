@@ -121,3 +121,27 @@ fn a_search_with_too_many_dead_ends_ends_with_a_problem() {
         ["Problem: no answer was found after 0 contradictions; the search was given up"]
     );
 }
+
+/// Of one of three and one of three there are nine alternatives, each with two packages.
+#[test]
+fn a_request_with_more_alternatives_than_allowed_is_not_looked_at() {
+    let text = "package a1-1-1.noarch
+                package a2-1-1.noarch
+                package a3-1-1.noarch
+                package b1-1-1.noarch
+                package b2-1-1.noarch
+                package b3-1-1.noarch
+                install ((a1 and a2 and a3) or (b1 and b2 and b3))";
+    let limits = |alternatives| Limits { alternatives, ..Limits::default() };
+    let (installed, enough) = solve(text, limits(18));
+    assert!(enough.resolved());
+    assert_eq!(installed, ["a1-0:1-1.noarch", "a2-0:1-1.noarch", "a3-0:1-1.noarch"]);
+    let (installed, given_up) = solve(text, limits(17));
+    assert_eq!(installed, [""; 0]);
+    assert_eq!(
+        given_up.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "Problem: a rich request has too many alternatives, with more than 17 packages; it was not looked at"
+        ]
+    );
+}

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use depsolve::LoadError;
+use depsolve::{Limits, LoadError};
 use rpm::md::Package;
 use rpm::{Dep, Relation, Rich};
 
@@ -52,6 +52,10 @@ pub(crate) fn judge(judge: &mut Judge, case: &Case, ours: &Answer) -> (Answer, V
 
 const CONDITIONS: &str = "packages behind conditions";
 const PATHS: &str = "paths within rich requests";
+const BOUND: &str = "rich requests beyond our bound";
+
+/// How many times as much as usual a rich request may amount to for a proof.
+const HIGHER: usize = 100;
 
 /// The class that a difference belongs to.
 ///
@@ -63,7 +67,23 @@ const PATHS: &str = "paths within rich requests";
 /// *Paths within rich requests.* libsolv looks up a path within a rich request among provides only, but one that stands
 /// alone among files as well. Ours is right, since parentheses do not change what a path means, and since
 /// rpm itself finds it. Proof: owners of the path get a provide of the same name, as rpm treats them.
+///
+/// *Rich requests beyond our bound.* A request nested at random may have more alternatives than anybody can have meant.
+/// We do not look at it, and say so. That is right, since alternatives multiply: no bound would be a request that takes all
+/// memory. Proof: with a bound a hundred times as high our answer is libsolv's, or differs in a way that is proven itself.
 fn excuse(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str> {
+    if !ours.problems.iter().any(|problem| problem.contains("too many alternatives")) {
+        return excuse_within_bound(judge, case, ours);
+    }
+    let alternatives = Limits::default().alternatives * HIGHER;
+    let (installs, problems) = case.solve_within(Limits { alternatives, ..Limits::default() });
+    let higher = Answer { resolved: problems.is_empty(), installs, problems };
+    let is_proven =
+        judge.ask(case).agrees(&higher) || excuse_within_bound(judge, case, &higher).is_some();
+    is_proven.then_some(BOUND)
+}
+
+fn excuse_within_bound(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str> {
     let seen = with_conditions_seen(case);
     if let Some(seen) = &seen
         && judge.ask(seen).agrees(ours)

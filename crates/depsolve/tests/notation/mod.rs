@@ -18,7 +18,7 @@
 
 use std::fmt;
 
-use depsolve::{LoadError, Request, Resolution, Solver, Universe};
+use depsolve::{Limits, LoadError, Request, Resolution, Solver, Universe};
 use rpm::md::{Package, Requirement};
 use rpm::{Dep, Nevra};
 
@@ -108,8 +108,12 @@ impl Case {
 
     /// What would be installed, sorted, as `name-epoch:version-release.arch`; and why not.
     pub(crate) fn solve(&self) -> (Vec<String>, Vec<String>) {
+        self.solve_within(Limits::default())
+    }
+
+    pub(crate) fn solve_within(&self, limits: Limits) -> (Vec<String>, Vec<String>) {
         let universe = self.universe();
-        let mut solver = Solver::new(&universe);
+        let mut solver = Solver::with_limits(&universe, limits);
         let resolution = solver.resolve(&self.request());
         assert_eq!(
             solver.resolve(&self.request()),
