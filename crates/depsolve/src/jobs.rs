@@ -174,6 +174,7 @@ impl Solver<'_> {
     /// Takes everything back that does not belong to the build group; costs only what was touched.
     pub(crate) fn reset(&mut self) {
         self.undo_to(self.base.trail);
+        self.forget_places();
         self.branches.clear();
         self.branch_candidates.clear();
         self.dynamic.offsets.truncate(self.base.jobs + 1);

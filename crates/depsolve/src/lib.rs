@@ -158,6 +158,7 @@ mod cache;
 mod cause;
 mod choices;
 mod distance;
+mod exclude;
 mod explain;
 mod hopes;
 mod jobs;

@@ -1,6 +1,6 @@
 //! The solver: from a request to a set of packages.
 //!
-//! The main loop and the order of its decisions. What follows from a decision is in `propagate`, what is chosen
+//! The main loop and the order of its decisions. What follows from a decision is in `propagate` and `exclude`, what is chosen
 //! among several candidates in `policy`, weak dependencies in `weak`, and what is learnt from a dead end in
 //! `learn`.
 
@@ -153,6 +153,7 @@ pub struct Solver<'u> {
     pub(crate) supplements: Vec<u32>,
     pub(crate) in_candidates: Vec<bool>,
     pub(crate) policy: crate::policy::Scratch,
+    pub(crate) exclude: crate::exclude::Scratch,
     pub(crate) found: Vec<u32>,
     /// Everything that may be installed for the sake of a job itself; kept only where there are orphans.
     pub(crate) asked: Vec<u32>,
@@ -209,6 +210,7 @@ impl<'u> Solver<'u> {
             supplements: Vec::new(),
             in_candidates: vec![false; packages],
             policy: crate::policy::Scratch::default(),
+            exclude: crate::exclude::Scratch::default(),
             found: Vec::new(),
             asked: Vec::new(),
             named: Vec::new(),
@@ -440,6 +442,7 @@ impl<'u> Solver<'u> {
     /// Takes back everything above a level.
     pub(crate) fn revert(&mut self, level: i32) {
         self.undo_above(level);
+        self.forget_places();
         while self.branches.last().is_some_and(|branch| branch.level >= level) {
             if let Some(branch) = self.branches.pop() {
                 self.branch_candidates.truncate(branch.start);

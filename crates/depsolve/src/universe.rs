@@ -73,7 +73,8 @@ pub struct Universe {
     /// `clause_lists.len()` are lists (¬package ∨ list), others are general clauses of which the package is the greatest
     /// negative literal.
     pub(crate) clauses: Rows,
-    /// Package to packages of which it is the only candidate for a requirement.
+    /// Package to packages of which it is the only candidate for a requirement, in libsolv's order: descending; and then
+    /// those that are bound to it as to their better half, ascending.
     pub(crate) only_for: Rows,
     /// Lists of two or more without packages that can never be installed; what clauses refer to.
     pub(crate) clause_lists: Rows,
@@ -263,6 +264,13 @@ impl Universe {
                 .constraint
                 .as_ref()
                 .is_none_or(|wanted| self.own_version(package).overlaps(wanted.as_ref()))
+    }
+
+    /// Whether a package that requires another does so only as a package of an inferior architecture.
+    pub(crate) fn is_bound(&self, package: u32, better: u32) -> bool {
+        self.has(package, INFERIOR)
+            && self.names[package as usize] == self.names[better as usize]
+            && self.same_evr(package, better)
     }
 
     /// Whether two EVRs are spelled the same.

@@ -979,3 +979,151 @@ fn a_path_that_a_package_of_a_foreign_architecture_asks_for_is_looked_up_among_f
     );
     assert_eq!(installed, "k-0:1-1.noarch");
 }
+
+/// The conflict holds only where the tool is absent, and app is a tool itself. So no request leads to the better library.
+#[test]
+fn a_conflict_that_says_nothing_leads_nowhere() {
+    let installed = solve(
+        "package app-1-1.noarch
+           provides tool
+           conflicts (nothing if tool)
+         package library-1-1.i386
+           provides interface
+         package library-10-1.i586
+           provides tool
+         arch i686
+         install app
+         install interface",
+    );
+    assert_eq!(installed, "app-0:1-1.noarch library-0:1-1.i386");
+}
+
+/// Without driver-2.x86_64 there is neither engine.x86_64, which requires it, nor driver-2.i686, which may only be installed
+/// beside it. In this order it is the client that cannot have its engine, and this is what is learnt.
+#[test]
+fn who_needs_an_excluded_package_is_ruled_out_before_its_other_half() {
+    let installed = solve(
+        "package client-1-1.noarch
+           requires engine
+         package driver-2-1.i686
+         package driver-2-1.x86_64
+           provides bus
+         package driver-1:1-1.x86_64
+           provides graphics
+           requires (engine or driver < 1:0.5)
+         package engine-1-1.i686
+         package engine-1-1.x86_64
+           provides graphics
+           requires bus
+         install (driver or client)
+         install graphics
+         without weak",
+    );
+    assert_eq!(installed, "client-0:1-1.noarch driver-0:2-1.x86_64 engine-0:1-1.x86_64");
+}
+
+/// generator-2 excludes the extension and the cable, and the device requires a plug, which both provide, and current, which only
+/// the cable does. That there is no plug is noticed first, so the generator is to blame, too, and not the cable alone.
+#[test]
+fn of_two_requirements_the_one_with_more_candidates_may_rule_a_package_out() {
+    let installed = solve(
+        "package adapter-1-1.noarch
+           provides plug
+           requires nothing
+         package cable-1-1.noarch
+           provides plug
+           provides current
+           provides installation
+         package device-1-1.noarch
+           requires plug
+           requires current
+         package extension-1-1.noarch
+           provides plug
+           conflicts generator
+         package generator-1-1.noarch
+         package generator-2-1.noarch
+           conflicts cable
+         package installation-1-1.noarch
+           requires device
+           supplements generator
+         install generator
+         install installation
+         without weak",
+    );
+    assert_eq!(
+        installed,
+        "cable-0:1-1.noarch device-0:1-1.noarch generator-0:1-1.noarch installation-0:1-1.noarch"
+    );
+}
+
+/// e-2 excludes e.i686, so that i has to get its j elsewhere, and b.i686 cannot be installed. i comes later in the repository,
+/// so that j is installed first; then the request needs b.i686, and what is learnt is that e.i686 is needed.
+#[test]
+fn what_a_later_package_requires_is_followed_up_first() {
+    let installed = solve(
+        "package b-1-1.i686
+           provides v
+           provides h
+           requires k
+         package b-1-1.x86_64
+         package c-1-1.noarch
+         package e-2-1.noarch
+           requires (c unless (f and (i unless w)))
+           requires h
+         package e-1-1.i686
+           provides j
+           provides k
+           provides w
+         package e-1-1.x86_64
+         package f-1-1.noarch
+         package h-1-1.noarch
+           requires f
+         package i-1-1.noarch
+           requires j
+           requires e
+         package j-1-1.x86_64
+         install (v or (b unless j))
+         install i
+         without weak",
+    );
+    assert_eq!(installed, "b-0:1-1.i686 b-0:1-1.x86_64 e-0:1-1.i686 e-0:1-1.x86_64 i-0:1-1.noarch");
+}
+
+/// h.x86_64 excludes h.noarch. That c.x86_64 now needs c.i686 is noticed before c.i686 is found to need h.noarch, since c.x86_64
+/// was installed in the meantime, and its choice has been open since then.
+#[test]
+fn a_choice_that_is_open_is_followed_up_before_what_never_was_one() {
+    let installed = solve(
+        "package a-1-1.noarch
+           requires x
+         package c-1-1.i686
+           provides v >= 2
+           provides l
+           provides w
+           provides x
+           requires v = 1
+         package c-1-1.x86_64
+           requires v
+         package d-1-1.noarch
+           requires w
+         package e-1-1.noarch
+           requires d
+           requires a
+           requires l
+         package h-1-1.x86_64
+           provides w
+         package h-1-1.noarch
+           provides v
+           provides x
+         package l-1-1.noarch
+           provides x
+         package l-1-2.x86_64
+         install e
+         install c
+         without weak",
+    );
+    assert_eq!(
+        installed,
+        "a-0:1-1.noarch c-0:1-1.i686 c-0:1-1.x86_64 d-0:1-1.noarch e-0:1-1.noarch h-0:1-1.noarch"
+    );
+}

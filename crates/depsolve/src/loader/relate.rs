@@ -291,7 +291,10 @@ impl Loader {
                     && let Normal::Blocks(blocks) =
                         &*normals.inverted(&universe.offers, *dep, rich)?
                 {
-                    let literals = blocks.iter().flatten().filter(|l| **l > 0);
+                    // A conflict with what holds whenever the package is there says nothing, and leads nowhere.
+                    let own = positive(package);
+                    let blocks = blocks.iter().filter(|block| block.binary_search(&own).is_err());
+                    let literals = blocks.flatten().filter(|l| **l > 0);
                     pairs.extend(literals.map(|l| (package, package_of(*l))));
                 }
             }
@@ -382,6 +385,10 @@ impl Loader {
             universe.clauses.end_row();
         }
         universe.general_negative = Rows::from_pairs(count, &negative);
+        only_for.sort_unstable_by_key(|(only, package)| {
+            let is_bound = universe.is_bound(*package, *only);
+            (*only, is_bound, if is_bound { *package } else { !*package })
+        });
         universe.only_for = Rows::from_pairs(count, &only_for);
         universe.clause_lists = reduced.rows;
         universe.in_clause_lists = universe.clause_lists.inverted(count);
