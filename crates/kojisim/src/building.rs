@@ -270,6 +270,9 @@ impl Engine {
         let dist = release
             .or_else(|| self.world.releases.first())
             .map_or("", |release| release.dist.as_str());
+        if dist.is_empty() {
+            return revision.release.clone();
+        }
         format!("{}.{dist}", revision.release)
     }
 

@@ -116,7 +116,7 @@ pub(crate) fn file_size(rpm: &Rpm) -> u64 {
 
 impl Engine {
     /// All RPMs that the repo of a tag at an event has for a canonical architecture, with their builds.
-    pub(crate) fn repo_contents(&self, tag: i64, event: i64, canonical: &str) -> Vec<(Rpm, Build)> {
+    fn repo_contents(&self, tag: i64, event: i64, canonical: &str) -> Vec<(Rpm, Build)> {
         let native = content::rpm_arch(canonical);
         let mut contents = Vec::new();
         let mut rpms: HashMap<i64, Vec<&crate::rows::Rpm>> = HashMap::new();
@@ -140,6 +140,22 @@ impl Engine {
         contents
     }
 
+    /// The same as rpm-md describes them, with the ids of their builds.
+    pub(crate) fn repo_packages(
+        &self,
+        tag: i64,
+        event: i64,
+        canonical: &str,
+    ) -> Vec<(md::Package, i64)> {
+        if let Some(imported) = &self.world.imported {
+            let tagged = self.tagged(tag, Some(event), true, true, None);
+            let builds = tagged.into_iter().map(|(_, build)| (build.name.as_str(), build));
+            return imported.packages(&builds.collect());
+        }
+        let contents = self.repo_contents(tag, event, canonical);
+        contents.iter().map(|(rpm, build)| (package(rpm, build), build.id)).collect()
+    }
+
     /// The contents of a repo, from memory or made anew from the builds that it consists of.
     pub(crate) fn contents(&mut self, repo: i64, canonical: &str) -> Option<Arc<Contents>> {
         let key = (repo, canonical.to_owned());
@@ -150,16 +166,18 @@ impl Engine {
             return Some(contents);
         }
         let row = self.store.repos.get(repo)?.clone();
-        let rpms = self.repo_contents(row.tag, row.create_event, canonical);
         let mut builds = HashMap::new();
         let mut abis = BTreeMap::new();
         let mut packages = Vec::new();
-        for (rpm, build) in &rpms {
-            builds.insert((rpm.name.clone(), rpm.arch.clone()), build.id);
-            if let Some(revision) = self.store.revisions.get(build.revision) {
+        for (package, build) in self.repo_packages(row.tag, row.create_event, canonical) {
+            builds.insert((package.nevra.name.clone(), package.nevra.arch.clone()), build);
+            let revision = self.store.builds.get(build).map(|build| build.revision);
+            if let Some(revision) = revision.and_then(|id| self.store.revisions.get(id))
+                && self.world.imported.is_none()
+            {
                 abis.insert(revision.source.clone(), revision.abi.clone());
             }
-            packages.push(package(rpm, build));
+            packages.push(package);
         }
         let paths: Vec<String> = self
             .world

@@ -175,8 +175,7 @@ impl Engine {
     fn build_history(&mut self) {
         let world = self.world.clone();
         let now = self.now;
-        let abis: BTreeMap<String, String> =
-            world.sources.iter().map(|(name, source)| (name.clone(), source.abi.clone())).collect();
+        let abis = self.first_abis();
         for (release_index, release) in world.releases.iter().enumerate() {
             let repo_ts = now - (230.0 + 20.0 * release_index as f64) * HOUR;
             let Some(target) =
@@ -188,12 +187,14 @@ impl Engine {
             // Reserve the repo's id: the builds name it.
             let repo = self.store.repos.new_id();
             let count = revisions.len() as f64;
+            // Seconds from one tagging to the next; all of them are over before the repo is made.
+            let step = f64::min(20.0, 2.0 * HOUR / count);
             for (index, revision) in revisions.iter().enumerate() {
                 // Spread over the days from nine to two days ago, in a shuffled but fixed order.
                 let place = (index * 31 + release_index * 7) as f64 % count;
                 let finished = now - (210.0 - 160.0 * place / count) * HOUR;
                 let build = self.historic_build(revision, &target, repo, finished, &abis);
-                let event = self.event_at(repo_ts - 3.0 * HOUR + index as f64 * 20.0);
+                let event = self.event_at(repo_ts - 3.0 * HOUR + index as f64 * step);
                 let id = self.store.taggings.new_id();
                 let creator = self.user_id("kojiadmin");
                 self.store.taggings.put(
@@ -210,6 +211,16 @@ impl Engine {
             }
             self.historic_repo(repo, &target, repo_ts);
         }
+    }
+
+    /// What everything of the first repo was linked with, as far as that is known.
+    fn first_abis(&self) -> BTreeMap<String, String> {
+        // An imported world does not tell.
+        if self.world.imported.is_some() {
+            return BTreeMap::new();
+        }
+        let sources = self.world.sources.iter();
+        sources.map(|(name, source)| (name.clone(), source.abi.clone())).collect()
     }
 
     /// Updates of the last day, and the repo that has them.
@@ -254,7 +265,7 @@ impl Engine {
         }
     }
 
-    fn abis_now(&self, tag: i64) -> BTreeMap<String, String> {
+    pub(crate) fn abis_now(&self, tag: i64) -> BTreeMap<String, String> {
         self.tagged(tag, None, true, true, None)
             .into_iter()
             .filter_map(|(_, build)| self.store.revisions.get(build.revision))
@@ -333,7 +344,7 @@ impl Engine {
         self.now = now;
     }
 
-    fn historic_build(
+    pub(crate) fn historic_build(
         &mut self,
         revision: &Revision,
         target: &Target,
@@ -425,8 +436,12 @@ impl Engine {
             });
         }
 
-        let Some(package) =
-            self.store.packages.find(|row| row.name == revision.source).map(|row| row.id)
+        // In a new world sources and revisions have the same numbers; that saves looking through all of them.
+        let guess = self.store.packages.get(revision.id);
+        let package = guess.filter(|row| row.name == revision.source);
+        let Some(package) = package
+            .or_else(|| self.store.packages.find(|row| row.name == revision.source))
+            .map(|row| row.id)
         else {
             return 0;
         };
@@ -485,7 +500,7 @@ impl Engine {
     }
 
     /// A task that was done before the hub's first start.
-    fn historic_task(
+    pub(crate) fn historic_task(
         &mut self,
         new: HistoricTask<'_>,
         started: f64,
@@ -541,4 +556,4 @@ impl Engine {
     }
 }
 
-type HistoricTask<'a> = crate::builders::NewTask<'a>;
+pub(crate) type HistoricTask<'a> = crate::builders::NewTask<'a>;

@@ -324,7 +324,7 @@ impl Engine {
 }
 
 /// The next release or version: its last number plus one.
-fn bumped(text: &str) -> String {
+pub(crate) fn bumped(text: &str) -> String {
     let end = text.rfind(|letter: char| letter.is_ascii_digit()).map_or(0, |place| place + 1);
     let start =
         text[..end].rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |place| place + 1);

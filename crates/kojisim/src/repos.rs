@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use rpm::md::comps::{Comps, Group, Member, MemberKind};
 use rpm::md::write::Repository;
 
-use crate::buildroot::package;
 use crate::engine::{Engine, repo_state};
 use crate::rows::{self, Repo};
 
@@ -86,9 +85,9 @@ impl Engine {
         let Some(row) = self.store.repos.get(repo).cloned() else {
             return Err(format!("No such repo: {repo}"));
         };
-        let contents = self.repo_contents(row.tag, row.create_event, canonical);
+        let contents = self.repo_packages(row.tag, row.create_event, canonical);
         let packages: Vec<rpm::md::Package> =
-            contents.iter().map(|(rpm, build)| package(rpm, build)).collect();
+            contents.into_iter().map(|(package, _)| package).collect();
         let groups = self
             .groups_of(row.tag)
             .into_iter()

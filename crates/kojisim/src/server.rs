@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -59,6 +61,7 @@ async fn hub(
     if body.is_empty() {
         return refuse(StatusCode::BAD_REQUEST, "Invalid request: Empty request\n");
     }
+    let begun = Instant::now();
     let call = match xmlrpc::decode_call(&body, Limits::REQUEST) {
         Ok(call) => call,
         Err(error) => {
@@ -86,6 +89,8 @@ async fn hub(
     };
     let answer = answer.map(|answer| with_faults(answer, within));
     let body = Bytes::from(xmlrpc::encode_response(&answer));
+    let spent = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    shared.spent.fetch_add(spent, Ordering::Relaxed);
     let content_type = match mishap {
         Some(Mishap::WrongContentType) => "text/html",
         _ => "text/xml",

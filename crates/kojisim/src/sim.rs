@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,7 +48,7 @@ pub struct Options {
     pub dir: PathBuf,
     /// Address to listen on; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// A world other than Buyan.
+    /// A world other than Buyan: a file, or a directory with repositories ([`World::from_repositories`]).
     pub world: Option<PathBuf>,
     /// What happens by itself.
     pub script: Script,
@@ -109,6 +110,8 @@ pub(crate) struct Shared {
     pub(crate) topdir: PathBuf,
     clock: Clock,
     changed: Notify,
+    /// Nanoseconds that answers took, from the whole request to the whole answer.
+    pub(crate) spent: AtomicU64,
 }
 
 impl Shared {
@@ -189,6 +192,7 @@ impl Sim {
             topdir,
             clock,
             changed: Notify::new(),
+            spent: AtomicU64::new(0),
         });
         let (stop, stopped) = watch::channel(false);
 
@@ -213,6 +217,8 @@ impl Sim {
             None => World::buyan()?,
         };
         let life = match &options.script {
+            // The story is about Buyan; in a distribution of somebody else only what clients do happens.
+            Script::BuiltIn if world.imported.is_some() => None,
             Script::BuiltIn => Some(Life::buyan()?),
             Script::File(path) => Some(Life::read(path)?),
             Script::None => None,
@@ -225,7 +231,7 @@ impl Sim {
             Clock::Manual(start) => start,
         };
         let store = Store::open(&options.dir.join("hub"))?;
-        let kojira = life.is_some();
+        let kojira = options.script != Script::None;
         let engine = Engine::new(
             store,
             Arc::new(world),
@@ -274,6 +280,11 @@ impl Sim {
         self.shared.with_engine(|engine| engine.listeners.subscribe())
     }
 
+    /// How long the hub's answers took it so far, without what lies between it and its clients.
+    pub fn time_spent(&self) -> Duration {
+        Duration::from_nanos(self.shared.spent.load(Ordering::Relaxed))
+    }
+
     /// Stops: open requests are answered, the state is on disk.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
@@ -313,6 +324,27 @@ impl Sim {
     /// A packager's push: returns its real build's task, or `None` if there is no such source package or target.
     pub fn push(&self, push: &Push) -> Option<i64> {
         self.control(|engine| engine.push(push))
+    }
+
+    /// Builds source packages anew and tags them in the first release, as if packagers and builders had been busy for a
+    /// day: for measuring. Returns how many there are; unknown ones are left out.
+    pub fn rebuild(&self, sources: &[String]) -> usize {
+        self.control(|engine| engine.rebuild(sources))
+    }
+
+    /// Takes all builds of source packages out of the first release's tag. Returns how many builds.
+    pub fn untag_sources(&self, sources: &[String]) -> usize {
+        self.control(|engine| engine.untag_sources(sources))
+    }
+
+    /// Scratch builds of Koschei's that are being built until [`Sim::end_tasks`]. Returns their tasks.
+    pub fn scratch_builds(&self, sources: &[String]) -> Vec<i64> {
+        self.control(|engine| engine.scratch_builds(sources))
+    }
+
+    /// Ends tasks of [`Sim::scratch_builds`], well or because the package does not build.
+    pub fn end_tasks(&self, tasks: &[i64], well: bool) {
+        self.control(|engine| engine.end_tasks(tasks, well));
     }
 
     /// Asks for a new repo of a tag, as kojira would: returns the newRepo task, or `None` if there is no such tag.

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::control::Push;
+use crate::imported::Imported;
 
 /// What a world or script file can be refused for.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,9 @@ pub struct World {
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     #[serde(rename = "source")]
     pub(crate) sources: BTreeMap<String, Source>,
+    /// Its binary packages, if they were taken from elsewhere ([`crate::imported`]); the sources then tell none.
+    #[serde(skip)]
+    pub(crate) imported: Option<Arc<Imported>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -176,8 +181,11 @@ impl World {
         World::parse(include_str!("../worlds/buyan.toml"), "the built-in world")
     }
 
-    /// Reads a world from a file.
+    /// Reads a world from a file, or from repositories in a directory ([`World::from_repositories`]).
     pub fn read(path: &std::path::Path) -> Result<World, WorldError> {
+        if path.is_dir() {
+            return World::from_repositories(path);
+        }
         let text = std::fs::read_to_string(path)
             .map_err(|source| WorldError::Read { path: path.to_path_buf(), source })?;
         World::parse(&text, &path.display().to_string())

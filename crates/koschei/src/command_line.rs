@@ -114,8 +114,8 @@ pub(crate) struct KojisimOptions {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     pub(crate) listen: SocketAddr,
-    /// The distribution, as a file [default: the one built in]
-    #[arg(long, value_name = "FILE")]
+    /// The distribution, as a file, or a directory of rpm-md with binary/, source/ and build-group.txt [default: the one built in]
+    #[arg(long, value_name = "PATH")]
     pub(crate) world: Option<PathBuf>,
     /// What its packagers do, as a file [default: the story built in]
     #[arg(long, value_name = "FILE")]

@@ -51,6 +51,8 @@ impl Call<'_> {
                 .all()
                 .rev()
                 .filter(|build| build.version == version && build.release == release)
+                // A source package has the name of its build; many builds have the same version.
+                .filter(|build| arch != "src" || build.name == name)
                 .find_map(|build| {
                     store
                         .rpms
