@@ -7,16 +7,17 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::stream::{self, StreamExt as _};
 use koji::FaultKind;
 use koji::calls::{self, Call};
 use koji::types::{Task, TaskId, TaskOutcome};
 use koschei_core::states::BuildState;
 use koschei_core::tasks::{self, Blame, Standing, standing};
 use koschei_db::builds::{self, Ending, Progress, RunningBuild, Subtask};
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, Span, info, info_span, warn};
 
 use crate::context::Context;
-use crate::error::{Error, Result, stored_id};
+use crate::error::{Result, stored_id};
 use crate::mirroring;
 use crate::resolving::{acquire, begin, commit};
 
@@ -101,52 +102,86 @@ pub async fn update(ctx: &Context, running: Vec<RunningBuild>) -> Result<usize> 
         }
     }
     // Last, because a hub that is slow to cancel must not keep back what is known of the others.
-    verdicts.sort_by_key(|(_, _, verdict)| matches!(verdict, Verdict::Cancel(_)));
-
-    let mut progress = Vec::new();
-    let mut ended = 0;
+    let (cancelled, verdicts): (Vec<_>, Vec<_>) =
+        verdicts.into_iter().partition(|(_, _, verdict)| matches!(verdict, Verdict::Cancel(_)));
+    let (mut progress, mut ending) = (Vec::new(), Vec::new());
     for (build, task, verdict) in verdicts {
-        if matches!(verdict, Verdict::Cancel(_)) {
-            store_progress(ctx, &mut progress).await?;
-        }
-        let span = info_span!(
-            "build",
-            build = build.id,
-            task = build.task_id,
-            package = build.name,
-            collection = build.collection
-        );
-        let parts = children.get(&build.task_id);
-        let result = async {
-            match verdict {
-                Verdict::Running => {
-                    let Some(Ok(parts)) = parts else { return Ok(()) };
-                    progress.push(progress_of(ctx, &build, parts, now).await?);
-                }
-                Verdict::Ended(state) => {
-                    let (Some(task), Some(Ok(parts))) = (task, parts) else { return Ok(()) };
-                    ended += usize::from(end(ctx, &build, &task, parts, state, now).await?);
-                }
-                Verdict::Delete(why) => {
-                    ended += usize::from(delete(ctx, &build, &why).await?);
-                }
-                Verdict::Cancel(why) => {
-                    ended += usize::from(cancel(ctx, &build, why).await?);
-                }
+        let parts = children.get(&build.task_id).and_then(|parts| parts.as_ref().ok());
+        match (verdict, parts) {
+            (Verdict::Running, Some(parts)) => {
+                let news = progress_of(ctx, &build, parts, now).instrument(span_of(&build)).await;
+                progress.extend(unless_stumbled(&build, news)?);
             }
-            Ok::<(), Error>(())
-        }
-        .instrument(span.clone())
-        .await;
-        match result {
-            Ok(()) => {}
-            Err(error) if error.is_transient() => return Err(error),
-            // One build that Koji stumbles over must not hold up the others.
-            Err(error) => span.in_scope(|| warn!("the build cannot be looked at: {error}")),
+            (Verdict::Running, None) => {}
+            (verdict, parts) => ending.push(conclude(ctx, build, task, verdict, parts, now)),
         }
     }
-    store_progress(ctx, &mut progress).await?;
+    if !progress.is_empty() {
+        let mut transaction = begin(ctx).await?;
+        builds::store_progress(&mut transaction, &progress).await?;
+        commit(transaction).await?;
+    }
+    let mut ended = 0;
+    let mut ending = stream::iter(ending).buffer_unordered(AT_ONCE);
+    while let Some(result) = ending.next().await {
+        ended += usize::from(result?);
+    }
+    drop(ending);
+    for (build, task, verdict) in cancelled {
+        ended += usize::from(conclude(ctx, build, task, verdict, None, now).await?);
+    }
     Ok(ended)
+}
+
+/// So many builds are finished at the same time, each in a transaction of its own: the database server spends much of
+/// each waiting for a disk, and has more than one processor.
+const AT_ONCE: usize = 4;
+
+fn span_of(build: &RunningBuild) -> Span {
+    info_span!(
+        "build",
+        build = build.id,
+        task = build.task_id,
+        package = build.name,
+        collection = build.collection
+    )
+}
+
+/// One build that Koji stumbles over must not hold up the others.
+fn unless_stumbled<T>(build: &RunningBuild, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_transient() => Err(error),
+        Err(error) => {
+            span_of(build).in_scope(|| warn!("the build cannot be looked at: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+/// Stores the end of a build. Whether it was this process that did.
+async fn conclude(
+    ctx: &Context,
+    build: RunningBuild,
+    task: Option<Task>,
+    verdict: Verdict,
+    parts: Option<&Vec<Task>>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let result = async {
+        match verdict {
+            Verdict::Running => Ok(false),
+            Verdict::Ended(state) => {
+                let (Some(task), Some(parts)) = (task, parts) else { return Ok(false) };
+                end(ctx, &build, &task, parts, state, now).await
+            }
+            Verdict::Delete(why) => delete(ctx, &build, &why).await,
+            Verdict::Cancel(why) => cancel(ctx, &build, why).await,
+        }
+    }
+    .instrument(span_of(&build))
+    .await;
+    Ok(unless_stumbled(&build, result)?.unwrap_or(false))
 }
 
 /// Notes since when Koji refuses to tell about builds.
@@ -180,17 +215,6 @@ async fn note_untold(
         let mut transaction = begin(ctx).await?;
         builds::note_untold(&mut transaction, &begun, &over, now).await?;
         commit(transaction).await?;
-    }
-    Ok(())
-}
-
-/// Stores what became known about running builds.
-async fn store_progress(ctx: &Context, progress: &mut Vec<Progress>) -> Result<()> {
-    if !progress.is_empty() {
-        let mut transaction = begin(ctx).await?;
-        builds::store_progress(&mut transaction, progress).await?;
-        commit(transaction).await?;
-        progress.clear();
     }
     Ok(())
 }
@@ -407,8 +431,11 @@ async fn cancel(ctx: &Context, build: &RunningBuild, mut reason: Reason) -> Resu
     delete(ctx, build, &reason).await
 }
 
-/// Looks at all running builds.
-pub(crate) async fn update_all(ctx: &Context) -> Result<usize> {
+/// Looks at all running builds. Returns how many ended.
+///
+/// # Errors
+/// As [`update`].
+pub async fn update_all(ctx: &Context) -> Result<usize> {
     let mut conn = acquire(ctx).await?;
     let running = builds::running(&mut conn, None).await?;
     drop(conn);

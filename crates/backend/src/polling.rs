@@ -25,7 +25,7 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
     drop(conn);
     for collection in &collections {
         let span = info_span!("of", collection = collection.name);
-        let result = poll_packages(ctx, collection).instrument(span).await;
+        let result = packages(ctx, collection).instrument(span).await;
         outcome.take(&collection.name, result)?;
     }
     for collection in &collections {
@@ -58,8 +58,11 @@ pub async fn builds_step(ctx: &Context) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Brings a collection's packages in line with Koji's list.
-async fn poll_packages(ctx: &Context, collection: &Collection) -> Result<usize> {
+/// Brings a collection's packages in line with Koji's list. Returns how many are new, blocked, or blocked no longer.
+///
+/// # Errors
+/// When Koji or the database is away, or Koji does not know the tag.
+pub async fn packages(ctx: &Context, collection: &Collection) -> Result<usize> {
     let koji = ctx.koji_of(collection.secondary_mode).await?;
     let listed = koji.call(calls::list_packages(&collection.dest_tag, true)).await?;
     let (names, blocked): (Vec<String>, Vec<bool>) =

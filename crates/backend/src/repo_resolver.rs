@@ -18,6 +18,7 @@ use koschei_db::entities::{self, Collection};
 use koschei_db::locks::RepoResolverLock;
 use koschei_db::resolution::{self, PackageResolution, PackageToResolve};
 use koschei_db::{dependency_keys, freshness, packages::StateChange};
+use tokio::task::JoinSet;
 use tracing::{Instrument, debug, info, info_span};
 
 use crate::context::{Context, primary_first};
@@ -272,31 +273,45 @@ async fn resolve_packages(
     let mut progress = Progress::new(ctx, total);
     let mut results =
         resolving::resolve_all(ctx, Arc::clone(&universe), Arc::clone(build_group), jobs);
-    let mut run = Run { ctx, repo_id, known: KnownPackages::new(universe) };
+    let mut run =
+        Run { ctx, repo_id, known: KnownPackages::new(universe), storing: JoinSet::new() };
     let chunk_size = ctx.config.dependency.persist_chunk_size.max(1);
-    let mut done = 0;
-    for hopeless in hopeless.chunks(chunk_size) {
-        lock.check().await?;
-        done += run.store_unresolvable(hopeless).await?;
-    }
-    loop {
-        let chunk = results.chunk(chunk_size).await?;
-        if chunk.is_empty() {
-            break;
+    let stored: Result<usize> = async {
+        let mut done = 0;
+        for hopeless in hopeless.chunks(chunk_size) {
+            lock.check().await?;
+            done += run.store(unresolvable(hopeless)).await?;
         }
-        lock.check().await?;
-        done += run.store(chunk).await?;
-        progress.note(done);
-        if ctx.stop.is_requested() {
-            info!(
-                repo = repo_id,
-                "stopped after {done} of {total} packages; the rest follows at the next start"
-            );
-            return Ok(resolved(done));
+        loop {
+            let chunk = results.chunk(chunk_size).await?;
+            if chunk.is_empty() || ctx.stop.is_requested() {
+                return Ok(done + run.stored().await?);
+            }
+            let compared = run.compare(chunk).await?;
+            lock.check().await?;
+            done += run.store(compared).await?;
+            progress.note(done);
         }
     }
-    info!(repo = repo_id, "{done} of {total} packages were resolved");
+    .await;
+    // After trouble with one chunk the others are taken back, before the collection's lock is.
+    run.storing.shutdown().await;
+    let done = stored?;
+    if ctx.stop.is_requested() && done < total {
+        info!(
+            repo = repo_id,
+            "stopped after {done} of {total} packages; the rest follows at the next start"
+        );
+    } else {
+        info!(repo = repo_id, "{done} of {total} packages were resolved");
+    }
     Ok(resolved(done))
+}
+
+/// So many chunks are stored at the same time, each in a transaction of its own; no two have a package in common. Most
+/// of the work is the database server's, and one transaction keeps one of its processors busy.
+fn chunks_at_once() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }
 
 /// One run over the packages of a collection.
@@ -304,11 +319,16 @@ struct Run<'a> {
     ctx: &'a Context,
     repo_id: i32,
     known: KnownPackages,
+    /// Chunks on their way into the database.
+    storing: JoinSet<Result<usize>>,
 }
 
 impl Run<'_> {
-    /// Stores a chunk of results; how many were not dropped.
-    async fn store(&mut self, chunk: Vec<(PackageToResolve, Resolution)>) -> Result<usize> {
+    /// Compares a chunk of results with the builds before.
+    async fn compare(
+        &mut self,
+        chunk: Vec<(PackageToResolve, Resolution)>,
+    ) -> Result<Vec<PackageResolution>> {
         let mut conn = acquire(self.ctx).await?;
         self.known
             .learn(&mut conn, chunk.iter().map(|(_, result)| result.installs.as_slice()).collect())
@@ -331,7 +351,7 @@ impl Run<'_> {
         drop(conn);
 
         let priorities = &self.ctx.config.priorities;
-        let results: Vec<PackageResolution> = compared
+        Ok(compared
             .into_iter()
             .map(|(package, result, previous, current)| {
                 let changes = if result.resolved() {
@@ -354,45 +374,75 @@ impl Run<'_> {
                     changes,
                 }
             })
-            .collect();
-        self.store_results(&results).await
+            .collect())
     }
 
-    /// Stores for packages of which nobody can tell what they require that they cannot be resolved.
-    async fn store_unresolvable(
-        &self,
-        packages: &[(PackageToResolve, Vec<String>)],
-    ) -> Result<usize> {
-        let results: Vec<PackageResolution> = packages
-            .iter()
-            .map(|(package, problems)| PackageResolution {
-                package_id: package.id,
-                last_build_id: package.last_build_id,
-                previous_build_id: package.previous_build_id,
-                previously_resolved: package.resolved,
-                problems: problems.iter().cloned().collect(),
-                changes: Vec::new(),
-                dependency_priority: 0,
-            })
-            .collect();
-        self.store_results(&results).await
+    /// Begins to store a chunk, as soon as there are not too many on their way. How many results of earlier ones were
+    /// stored meanwhile.
+    async fn store(&mut self, results: Vec<PackageResolution>) -> Result<usize> {
+        let mut done = 0;
+        while self.storing.len() >= chunks_at_once() {
+            done += self.next_stored().await?.unwrap_or(0);
+        }
+        let (ctx, repo_id) = (self.ctx.clone(), self.repo_id);
+        let work = async move { store_results(&ctx, repo_id, &results).await };
+        self.storing.spawn(work.in_current_span());
+        Ok(done)
     }
 
-    async fn store_results(&self, results: &[PackageResolution]) -> Result<usize> {
-        let mut transaction = begin(self.ctx).await?;
-        let stored = resolution::store_packages(&mut transaction, self.repo_id, results).await?;
-        commit(transaction).await?;
-        for name in &stored.dropped {
-            info!(
-                package = name,
-                "the result was dropped, because a build appeared or became comparable meanwhile"
-            );
+    /// Waits for all chunks on their way; how many results were stored.
+    async fn stored(&mut self) -> Result<usize> {
+        let mut done = 0;
+        while let Some(stored) = self.next_stored().await? {
+            done += stored;
         }
-        for StateChange { name, old, new, .. } in &stored.changes {
-            debug!(package = name, repo = self.repo_id, "{old} -> {new}");
-        }
-        Ok(stored.stored)
+        Ok(done)
     }
+
+    async fn next_stored(&mut self) -> Result<Option<usize>> {
+        match self.storing.join_next().await {
+            None => Ok(None),
+            Some(Ok(stored)) => Ok(Some(stored?)),
+            Some(Err(error)) => Err(Error::Thread(format!("storing results: {error}"))),
+        }
+    }
+}
+
+/// Results for packages of which nobody can tell what they require: they cannot be resolved.
+fn unresolvable(packages: &[(PackageToResolve, Vec<String>)]) -> Vec<PackageResolution> {
+    packages
+        .iter()
+        .map(|(package, problems)| PackageResolution {
+            package_id: package.id,
+            last_build_id: package.last_build_id,
+            previous_build_id: package.previous_build_id,
+            previously_resolved: package.resolved,
+            problems: problems.iter().cloned().collect(),
+            changes: Vec::new(),
+            dependency_priority: 0,
+        })
+        .collect()
+}
+
+/// Stores results in one transaction; how many were not dropped.
+async fn store_results(
+    ctx: &Context,
+    repo_id: i32,
+    results: &[PackageResolution],
+) -> Result<usize> {
+    let mut transaction = begin(ctx).await?;
+    let stored = resolution::store_packages(&mut transaction, repo_id, results).await?;
+    commit(transaction).await?;
+    for name in &stored.dropped {
+        info!(
+            package = name,
+            "the result was dropped, because a build appeared or became comparable meanwhile"
+        );
+    }
+    for StateChange { name, old, new, .. } in &stored.changes {
+        debug!(package = name, repo = repo_id, "{old} -> {new}");
+    }
+    Ok(stored.stored)
 }
 
 /// Tells how far a long run is, from time to time.

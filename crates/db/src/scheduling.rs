@@ -50,43 +50,45 @@ pub async fn candidates(
 ) -> Result<Vec<Candidate>> {
     let (a, b) = parameters.time_coefficients();
     sqlx::query_as(
-        "SELECT chosen.*, build.version, build.release
-           FROM (SELECT * FROM (
-                    SELECT package.id AS package_id, package.name, package.collection_id,
-                           collection.name AS collection, package.arch_override,
-                           package.last_complete_build_id,
-                           package.manual_priority::float8 + package.static_priority
-                           + (package.dependency_priority::float8 + package.build_priority
-                              + greatest($1 * log(greatest(0.000001,
-                                   extract(epoch FROM ($3::timestamptz AT TIME ZONE 'UTC')
-                                                      - package.last_build_started)::float8
-                                   / 3600)) + $2, -30))
-                           * collection.priority_coefficient AS priority
-                      FROM package
-                      JOIN collection ON collection.id = package.collection_id
-                     WHERE package.tracked AND NOT package.blocked
-                       -- Of collections there are few, of suspensions fewer.
-                       AND package.collection_id IN (
-                           SELECT id FROM collection AS going
-                            WHERE NOT EXISTS (
-                                SELECT FROM suspension
-                                 WHERE (suspension.collection_id IS NULL OR suspension.collection_id = going.id)
-                                   AND (until IS NULL OR until > $3::timestamptz AT TIME ZONE 'UTC')))
-                       AND NOT EXISTS (
-                           SELECT FROM hold JOIN package_group_relation AS member ON member.group_id = hold.group_id
-                            WHERE member.base_id = package.base_id
-                              AND hold.until > $3::timestamptz AT TIME ZONE 'UTC')
-                       AND package.last_build_id = package.last_complete_build_id
-                       AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
-                       AND package.scheduler_skip_reason IS NULL
-                       AND (package.not_before IS NULL
-                            OR package.not_before <= $3::timestamptz AT TIME ZONE 'UTC')
-                       AND collection.latest_repo_resolved
-                       AND package.id <> ALL($6) AND package.collection_id <> ALL($7)) AS schedulable
-                  WHERE priority >= $4
-                  ORDER BY priority DESC, package_id LIMIT $5) AS chosen
-           JOIN build ON build.id = chosen.last_complete_build_id
-          ORDER BY chosen.priority DESC, chosen.package_id",
+        // Only the number and the priority of every package go through the sort; the rest is looked up for the few that
+        // are left. EXTRACT would compute in numeric, and so would the difference of two times.
+        "SELECT package.id AS package_id, package.name, package.collection_id,
+                collection.name AS collection, best.priority, package.arch_override,
+                package.last_complete_build_id, build.version, build.release
+           FROM (SELECT package.id,
+                        package.manual_priority::float8 + package.static_priority
+                        + (package.dependency_priority::float8 + package.build_priority
+                           + greatest($1 * log(greatest(0.000001,
+                                ($8 - date_part('epoch', package.last_build_started)) / 3600)) + $2, -30))
+                        * collection.priority_coefficient AS priority
+                   FROM package
+                   JOIN collection ON collection.id = package.collection_id
+                  WHERE package.tracked AND NOT package.blocked
+                    -- Of collections there are few, of suspensions fewer.
+                    AND package.collection_id IN (
+                        SELECT id FROM collection AS going
+                         WHERE NOT EXISTS (
+                             SELECT FROM suspension
+                              WHERE (suspension.collection_id IS NULL OR suspension.collection_id = going.id)
+                                AND (until IS NULL OR until > $3::timestamptz AT TIME ZONE 'UTC')))
+                    -- Looked up in a hash table, which is quicker here than a join.
+                    AND package.base_id NOT IN (
+                        SELECT member.base_id
+                          FROM hold JOIN package_group_relation AS member ON member.group_id = hold.group_id
+                         WHERE hold.until > $3::timestamptz AT TIME ZONE 'UTC')
+                    AND package.last_build_id = package.last_complete_build_id
+                    AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
+                    AND package.scheduler_skip_reason IS NULL
+                    AND (package.not_before IS NULL
+                         OR package.not_before <= $3::timestamptz AT TIME ZONE 'UTC')
+                    AND collection.latest_repo_resolved
+                    AND package.id <> ALL($6) AND package.collection_id <> ALL($7)
+                  ORDER BY priority DESC, package.id LIMIT $5) AS best
+           JOIN package ON package.id = best.id
+           JOIN collection ON collection.id = package.collection_id
+           JOIN build ON build.id = package.last_complete_build_id
+          WHERE best.priority >= $4
+          ORDER BY best.priority DESC, package.id",
     )
     .bind(a)
     .bind(b)
@@ -95,6 +97,7 @@ pub async fn candidates(
     .bind(limit)
     .bind(except)
     .bind(except_collections)
+    .bind(now.timestamp_micros() as f64 / 1e6)
     .fetch_all(conn)
     .await
     .map_err(Error::Statement)

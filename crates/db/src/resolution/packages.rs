@@ -1,6 +1,6 @@
 //! Packages in the newest repo: which are to be resolved, and what came out of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use koschei_core::changes::Change;
 use sqlx::FromRow;
@@ -182,32 +182,63 @@ async fn builds_to_compare(
     Ok(rows.into_iter().collect())
 }
 
-/// Replaces the unapplied changes of packages.
+/// A row of unapplied changes: package, previous and current dependency, distance.
+type UnappliedChange = (i32, Option<i32>, Option<i32>, Option<i32>);
+
+/// The same with its id in front.
+type StoredChange = (i64, i32, Option<i32>, Option<i32>, Option<i32>);
+
+/// Brings the unapplied changes of packages up to date. Most of them are those of the repo before, and stay: a row costs
+/// three looks at other tables and four places in indexes, by far the most of what there is to store.
 async fn replace_unapplied(
     conn: &mut PgConnection,
     ids: &[i32],
     results: &[&PackageResolution],
 ) -> Result<()> {
-    sqlx::query("DELETE FROM unapplied_change WHERE package_id = ANY($1)")
-        .bind(ids)
-        .execute(&mut *conn)
-        .await
-        .map_err(Error::Statement)?;
-    let changes: Vec<(i32, &Change)> = results
+    let known: Vec<StoredChange> = sqlx::query_as(
+        "SELECT id, package_id, prev_dep_id, curr_dep_id, distance FROM unapplied_change WHERE package_id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(Error::Statement)?;
+    let mut news: HashSet<UnappliedChange> = results
         .iter()
-        .flat_map(|result| result.changes.iter().map(|change| (result.package_id, change)))
+        .flat_map(|result| {
+            result.changes.iter().map(|change| {
+                (result.package_id, change.prev, change.curr, change.distance.map(i32::from))
+            })
+        })
         .collect();
-    if changes.is_empty() {
+    // Whatever stands there a second time goes as well.
+    let gone: Vec<i64> = known
+        .into_iter()
+        .filter(|(_, package_id, prev, curr, distance)| {
+            !news.remove(&(*package_id, *prev, *curr, *distance))
+        })
+        .map(|(id, ..)| id)
+        .collect();
+    if !gone.is_empty() {
+        sqlx::query("DELETE FROM unapplied_change WHERE id = ANY($1)")
+            .bind(&gone)
+            .execute(&mut *conn)
+            .await
+            .map_err(Error::Statement)?;
+    }
+    if news.is_empty() {
         return Ok(());
     }
+    // Neighbours in the indexes, and the same order each time.
+    let mut news: Vec<UnappliedChange> = news.into_iter().collect();
+    news.sort_unstable();
     sqlx::query(
         "INSERT INTO unapplied_change (package_id, prev_dep_id, curr_dep_id, distance)
          SELECT * FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::integer[])",
     )
-    .bind(changes.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(_, change)| change.prev).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(_, change)| change.curr).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(_, change)| change.distance.map(i32::from)).collect::<Vec<_>>())
+    .bind(news.iter().map(|change| change.0).collect::<Vec<_>>())
+    .bind(news.iter().map(|change| change.1).collect::<Vec<_>>())
+    .bind(news.iter().map(|change| change.2).collect::<Vec<_>>())
+    .bind(news.iter().map(|change| change.3).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(Error::Statement)?;

@@ -8,7 +8,9 @@
 
 mod builds;
 mod locks;
+mod one_by_one;
 mod packages;
+mod persisting;
 mod resolution;
 mod scheduling;
 mod statistics;
