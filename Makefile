@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build install chaos bench-admin bench-depsolve bench-koji bench-repocache fuzz fuzz-depsolve
+.PHONY: help demo test check build install chaos bench-admin bench-depsolve bench-koji bench-pipeline bench-repocache fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -14,6 +14,7 @@ help:
 	@echo "make install  build a release and install it with its units; DESTDIR=DIR puts all of it below DIR"
 	@echo "make bench-depsolve  how fast the resolver is, beside libsolv and others"
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
+	@echo "make bench-pipeline  what the services need for a new repo, builds and priorities of a whole distribution"
 	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
 	@echo "make bench-admin    branching and cleaning up a database of Fedora's size, and taking it over"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
@@ -59,6 +60,9 @@ bench-koji:
 
 bench-depsolve:
 	@scripts/bench-depsolve
+
+bench-pipeline:
+	@scripts/bench-pipeline
 
 bench-repocache:
 	@scripts/bench-repocache
