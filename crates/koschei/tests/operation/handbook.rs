@@ -320,6 +320,7 @@ fn the_handbook_knows_every_section_of_the_procedure_and_every_unit() {
         "\n## Announcement\n",
         "\n## Groups of packages\n",
         "\n## Priority of a package\n",
+        "\n## Branching\n",
         "\n## Taking over an installation of the original\n",
         "\n## Monitoring\n",
         "\n## Troubleshooting\n",
