@@ -12,6 +12,8 @@ use std::{
 
 use curl::easy::{Easy, List};
 use koschei_db::testing::{Database, database};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::support::{
     database_section,
@@ -30,6 +32,12 @@ struct Front {
 impl Drop for Front {
     fn drop(&mut self) {
         for child in &mut self.children {
+            // Killed the hard way, httpd would leave its workers behind.
+            let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+            let asked = Instant::now();
+            while matches!(child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -94,6 +102,7 @@ impl Front {
                 .arg("-f")
                 .arg(at("httpd.conf"))
                 .arg("-DFOREGROUND")
+                .stdout(Stdio::null())
                 .stderr(fs::File::create(at("httpd.log")).unwrap())
                 .spawn()
                 .unwrap(),
