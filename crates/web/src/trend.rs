@@ -33,11 +33,11 @@ fn at(turns: &[Turn], time: DateTime<Utc>) -> PackageState {
     let done = || turns.iter().take_while(|turn| turn.at <= time);
     let to_come = || turns.iter().skip_while(|turn| turn.at <= time);
     let built = done().filter_map(|turn| turn.build).last().or(first.built_before);
-    // An entry is made where the outcome changes: before one it was the other.
+    // An entry is made where the outcome changes: before one it was the other, but for the first of a new package.
     let resolved = match done().filter_map(|turn| turn.became_resolved).last() {
         Some(resolved) => Some(resolved),
         None => match to_come().find_map(|turn| turn.became_resolved) {
-            Some(next) => Some(!next),
+            Some(next) => built.is_some().then_some(!next),
             None => first.resolved,
         },
     };
@@ -192,6 +192,19 @@ mod tests {
         assert_eq!(of(20), Some((1, 0)));
         assert_eq!(of(22), Some((1, 0)));
         assert_eq!(days.len(), 30);
+    }
+
+    #[test]
+    fn a_new_package_was_in_no_state_before() {
+        let new = |at, became_resolved| Turn { built_before: None, became_resolved, ..turn(1, at) };
+        let turns = [
+            new("2026-11-20T08:00:00Z", Some(true)),
+            Turn { build: Some(5), ..new("2026-11-21T08:00:00Z", None) },
+        ];
+        let days = days(time("2026-11-22T12:00:00Z"), 1, 0, &turns);
+        let counts: Vec<_> = days.iter().rev().map(|day| (day.failing, day.unresolved)).collect();
+        assert_eq!(counts[..4], [(1, 0), (1, 0), (0, 0), (0, 0)]);
+        assert!(counts[4..].iter().all(|count| *count == (0, 0)));
     }
 
     #[test]
