@@ -77,6 +77,9 @@ impl Nevra {
             }
             None => (0, version),
         };
+        if version.contains(':') {
+            return Err(fail("its version has a colon in it"));
+        }
         if name.is_empty() || version.is_empty() || release.is_empty() || arch.is_empty() {
             return Err(fail("one of its parts is empty"));
         }

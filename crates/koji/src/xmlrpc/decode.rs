@@ -141,7 +141,11 @@ impl<'a> Parser<'a> {
         loop {
             let event = match self.reader.read_event() {
                 Ok(event) => event,
-                Err(error) => return Err(self.error(format!("broken XML: {error}"))),
+                // It quotes the document, which may say anything.
+                Err(error) => {
+                    let error: String = error.to_string().chars().take(300).collect();
+                    return Err(self.error(format!("broken XML: {error}")));
+                }
             };
             return match event {
                 Event::Start(start) => {
