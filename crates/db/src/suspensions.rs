@@ -70,6 +70,24 @@ pub async fn holds(executor: impl PgExecutor<'_>) -> Result<Vec<Hold>> {
     .await?)
 }
 
+/// The groups of a package that are held now, by name.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn holds_of(executor: impl PgExecutor<'_>, base_id: i32) -> Result<Vec<Hold>> {
+    Ok(sqlx::query_as(
+        "SELECT namespace, name, since AT TIME ZONE 'UTC' AS since, until AT TIME ZONE 'UTC' AS until, reason
+           FROM hold JOIN package_group ON package_group.id = hold.group_id
+          WHERE until > clock_timestamp() AT TIME ZONE 'UTC'
+            AND EXISTS (SELECT FROM package_group_relation AS member
+                         WHERE member.group_id = hold.group_id AND member.base_id = $1)
+          ORDER BY namespace COLLATE \"C\" NULLS FIRST, name COLLATE \"C\"",
+    )
+    .bind(base_id)
+    .fetch_all(executor)
+    .await?)
+}
+
 impl FromRow<'_, PgRow> for Hold {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {

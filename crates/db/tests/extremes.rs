@@ -4,7 +4,7 @@
 
 use chrono::Utc;
 use koschei_core::config::Priorities;
-use koschei_db::pages::{self, Filter, Order, OrderKey, PackageSet};
+use koschei_db::pages::{self, Order, OrderKey, Scope};
 use koschei_db::{scheduling, testing};
 
 #[tokio::test]
@@ -32,19 +32,10 @@ async fn the_largest_priorities_add_up() {
 
     let time = parameters.time_coefficients();
     let order = [Order { key: OrderKey::CurrentPriority, reversed: false }];
-    let listed = pages::package_list(
-        database.pool(),
-        1,
-        &PackageSet::All,
-        false,
-        Filter::Any,
-        &order,
-        time,
-        10,
-        0,
-    )
-    .await
-    .unwrap();
+    let listed =
+        pages::package_list(database.pool(), 1, &Scope { time, ..Scope::default() }, &order, 10, 0)
+            .await
+            .unwrap();
     assert_eq!(listed.len(), 1);
     let waiting = pages::waiting_packages(database.pool(), time.0, time.1, 256.0).await.unwrap();
     assert_eq!(waiting, [(1, 1)]);

@@ -148,6 +148,16 @@ async fn a_database_of_the_original_software_is_taken_over_unchanged() {
     .unwrap();
     assert_eq!(wrong, 0);
 
+    let wrong: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM package
+         WHERE state_since IS DISTINCT FROM package_state_since(id, resolved, last_complete_build_state)
+            OR (state_since IS NULL) <> (last_complete_build_id IS NULL AND resolved IS NOT FALSE)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0);
+
     // Our function finds the same last builds as the data says.
     execute(&mut connection, "SELECT update_last_build(id) FROM package").await;
     assert_eq!(digests(&mut connection, &columns).await, before);
@@ -218,6 +228,9 @@ async fn the_outbox_comes_empty_to_a_database_in_use_and_keeps_the_order_of_what
     execute(
         &mut connection,
         "DROP TABLE outbox, suspension, hold;
+         DROP FUNCTION note_state_since CASCADE;
+         DROP FUNCTION package_state_since;
+         ALTER TABLE package DROP COLUMN state_since;
          DELETE FROM koschei_migration WHERE number >= 11;
          INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
          VALUES ('f40', 'Fedora 40', 't', 'd', 'b');",

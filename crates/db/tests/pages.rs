@@ -3,7 +3,9 @@
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use koschei_core::states::PackageState;
-use koschei_db::pages::{self, DependencyInterval, Filter, Order, OrderKey, PackageSet};
+use koschei_db::pages::{
+    self, Changed, DependencyInterval, Filter, Order, OrderKey, PackageSet, Scope,
+};
 use koschei_db::testing::{self, Database};
 
 async fn execute(database: &Database, statement: &'static str) {
@@ -47,6 +49,8 @@ async fn world() -> Database {
             (1, true, '2026-11-02 12:00', 3), (2, false, '2026-11-04 12:00', 3), (3, false, '2026-11-06 12:00', 3);
         INSERT INTO resolution_problem (resolution_id, problem) VALUES
             (2, 'older'), (3, 'b needs c'), (3, 'a needs b');
+        UPDATE package SET resolved = NULL WHERE name = 'unresolved';
+        UPDATE package SET resolved = false WHERE name = 'unresolved';
         "#,
     )
     .await;
@@ -70,11 +74,8 @@ async fn listed(
     pages::package_list(
         database.pool(),
         1,
-        &PackageSet::All,
-        untracked,
-        filter,
+        &Scope { untracked, filter, time: (177.0, -138.0), ..Scope::default() },
         order,
-        (177.0, -138.0),
         100,
         0,
     )
@@ -97,8 +98,9 @@ async fn the_usual_order_is_running_then_state_then_name_and_blocked_packages_ar
         listed(&database, true, Filter::Any, &usual).await,
         ["running", "unresolved", "failing", "Zope", "ok", "unknown", "untracked"]
     );
-    let total = |untracked, filter| {
-        pages::package_total(database.pool(), &[1], &PackageSet::All, untracked, filter)
+    let total = async |untracked, filter| {
+        let scope = Scope { untracked, filter, ..Scope::default() };
+        pages::package_total(database.pool(), &[1], &scope).await
     };
     assert_eq!(total(false, Filter::Any).await.unwrap(), 6);
     assert_eq!(total(true, Filter::Any).await.unwrap(), 7);
@@ -179,11 +181,8 @@ async fn a_row_says_since_when_and_why() {
     let rows = pages::package_list(
         database.pool(),
         1,
-        &PackageSet::All,
-        true,
-        Filter::Any,
+        &Scope { untracked: true, ..Scope::default() },
         &[by(OrderKey::Name)],
-        (177.0, -138.0),
         100,
         0,
     )
@@ -209,6 +208,65 @@ async fn a_row_says_since_when_and_why() {
 }
 
 #[tokio::test]
+async fn lists_are_narrowed_and_ordered_by_when_the_state_began() {
+    let database = world().await;
+    let names = async |changed, order| {
+        let scope = Scope { changed, ..Scope::default() };
+        let listed =
+            pages::package_list(database.pool(), 1, &scope, &[order], 100, 0).await.unwrap();
+        let counts = pages::counts_of(database.pool(), 1, &scope).await.unwrap();
+        assert_eq!(counts.tracked(), listed.len() as i64, "{changed:?}");
+        let total = pages::package_total(database.pool(), &[1], &scope).await.unwrap();
+        assert_eq!(total, listed.len() as i64, "{changed:?}");
+        listed.into_iter().map(|package| package.name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(Changed::AnyTime, by(OrderKey::Since)).await,
+        ["failing", "ok", "Zope", "unresolved", "running", "unknown"]
+    );
+    assert_eq!(
+        names(Changed::AnyTime, reversed(OrderKey::Since)).await,
+        ["running", "Zope", "unresolved", "failing", "ok", "unknown"]
+    );
+    assert_eq!(names(Changed::Since(noon(5)), by(OrderKey::Name)).await, ["failing", "ok"]);
+    assert_eq!(names(Changed::Before(noon(4)), by(OrderKey::Name)).await, ["running"]);
+    // A repo in which it resolves again: it is ok since then, whatever the builds say.
+    execute(
+        &database,
+        "UPDATE package SET resolved = true WHERE name = 'unresolved';
+         INSERT INTO resolution_change (id, resolved, \"timestamp\", package_id)
+           SELECT 99, true, state_since, id FROM package WHERE name = 'unresolved';",
+    )
+    .await;
+    let today = Utc::now() - chrono::TimeDelta::hours(1);
+    assert_eq!(names(Changed::Since(today), by(OrderKey::Name)).await, ["unresolved"]);
+    // And unresolved again since a moment ago.
+    execute(&database, "UPDATE package SET resolved = false WHERE name = 'unresolved'").await;
+    assert_eq!(names(Changed::Since(today), by(OrderKey::Name)).await, ["unresolved"]);
+    // A build that is registered late moves when the state began, although the state stays; an untagged one, too.
+    let since = async || {
+        let scope = Scope { set: PackageSet::Like("failing".to_owned()), ..Scope::default() };
+        let listed = pages::package_list(database.pool(), 1, &scope, &[], 1, 0).await.unwrap();
+        listed[0].since
+    };
+    execute(
+        &database,
+        "INSERT INTO build (id, package_id, state, task_id, started, version, release, repo_id, last_complete)
+           VALUES (999, 2, 5, 999, '2026-11-04 12:00', '1', '1', 70, false)",
+    )
+    .await;
+    assert_eq!(since().await, Some(noon(4)));
+    execute(&database, "UPDATE build SET untagged = true WHERE id IN (205, 999)").await;
+    assert_eq!(since().await, Some(noon(7)));
+    // What cannot be scheduled has no priority to be narrowed by.
+    let scope = Scope { priority: Some(-1e9), time: (177.0, -138.0), ..Scope::default() };
+    let due = pages::package_list(database.pool(), 1, &scope, &[by(OrderKey::Name)], 100, 0).await;
+    let due: Vec<String> = due.unwrap().into_iter().map(|package| package.name).collect();
+    assert_eq!(due, ["Zope", "failing", "ok"]);
+    assert_eq!(pages::counts_of(database.pool(), 1, &scope).await.unwrap().tracked(), 3);
+}
+
+#[tokio::test]
 async fn searches_take_any_case_and_groups_their_members() {
     let database = world().await;
     execute(
@@ -219,15 +277,10 @@ async fn searches_take_any_case_and_groups_their_members() {
     )
     .await;
     let like = PackageSet::Like("%zOp%".to_owned());
-    assert_eq!(
-        pages::package_total(database.pool(), &[1], &like, false, Filter::Any).await.unwrap(),
-        1
-    );
-    let group = PackageSet::Group(1);
-    assert_eq!(
-        pages::package_total(database.pool(), &[1, 2], &group, true, Filter::Any).await.unwrap(),
-        1
-    );
+    let like = Scope { set: like, ..Scope::default() };
+    assert_eq!(pages::package_total(database.pool(), &[1], &like).await.unwrap(), 1);
+    let group = Scope { set: PackageSet::Group(1), untracked: true, ..Scope::default() };
+    assert_eq!(pages::package_total(database.pool(), &[1, 2], &group).await.unwrap(), 1);
     let groups = pages::groups(database.pool()).await.unwrap();
     let groups: Vec<(&str, i64)> =
         groups.iter().map(|group| (group.name.as_str(), group.packages)).collect();
@@ -250,9 +303,7 @@ async fn several_collections_show_failing_ones_first_and_leave_blocked_cells_emp
     let database = world().await;
     let usual = [by(OrderKey::Running), by(OrderKey::Failing), by(OrderKey::Name)];
     let (rows, total) =
-        pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &usual, 100, 0)
-            .await
-            .unwrap();
+        pages::matrix(database.pool(), &[1, 2], &Scope::default(), &usual, 100, 0).await.unwrap();
     assert_eq!(total, 7);
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     // `ok` fails in the other collection; `untracked` is tracked there.
@@ -268,9 +319,7 @@ async fn several_collections_show_failing_ones_first_and_leave_blocked_cells_emp
     assert_eq!(cells("Zope"), [(1, true)]);
     let by_state = [by(OrderKey::StateIn(2))];
     let (rows, total) =
-        pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &by_state, 3, 0)
-            .await
-            .unwrap();
+        pages::matrix(database.pool(), &[1, 2], &Scope::default(), &by_state, 3, 0).await.unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(
         names,
@@ -278,9 +327,7 @@ async fn several_collections_show_failing_ones_first_and_leave_blocked_cells_emp
         "those that are not in the collection come last"
     );
     let (next, _) =
-        pages::matrix(database.pool(), &[1, 2], &PackageSet::All, false, &by_state, 3, 3)
-            .await
-            .unwrap();
+        pages::matrix(database.pool(), &[1, 2], &Scope::default(), &by_state, 3, 3).await.unwrap();
     assert_eq!((rows.len(), total), (3, 7));
     assert!(next.iter().all(|row| !names.contains(&row.name.as_str())), "pages do not overlap");
 }

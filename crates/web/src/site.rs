@@ -9,7 +9,7 @@ use chrono::Utc;
 use koschei_core::freshness::{Facts, Stale, reasons};
 use koschei_core::states::PackageState;
 use koschei_db::freshness::{self as db_freshness, Freshness};
-use koschei_db::pages::{self as db, CollectionRow, UnresolvedPackage};
+use koschei_db::pages::{self as db, CollectionRow, GroupRow, UnresolvedPackage};
 
 use crate::State;
 use crate::address::Addresses;
@@ -45,6 +45,8 @@ pub(crate) struct Site {
     waiting: Kept<(), HashMap<i32, i64>>,
     /// How up to date the collections are.
     freshness: Kept<(), Vec<Freshness>>,
+    /// The global groups.
+    groups: Kept<(), Vec<GroupRow>>,
     /// How states went in the last days, by collection id.
     trend: Kept<i32, Vec<Day>>,
     /// Unresolved packages of collections, by the ids of these.
@@ -154,6 +156,7 @@ impl Site {
             limits: Limits::default(),
             waiting: Kept::default(),
             freshness: Kept::default(),
+            groups: Kept::default(),
             trend: Kept::for_long(Duration::from_secs(600), Duration::from_secs(24 * 3600)),
             unresolved: Kept::default(),
         }
@@ -242,7 +245,12 @@ impl Site {
         let ids = selection.ids();
         let (notice, suspended, problems, running, waiting, known) = tokio::try_join!(
             db::admin_notice(&self.pool),
-            suspended::notices(&self.pool, &ids, &frame.clock),
+            suspended::notices(
+                &self.pool,
+                &ids,
+                !matches!(tabs, Tabs::Package { .. }),
+                &frame.clock
+            ),
             db::buildroot_problems(&self.pool, &ids),
             db::running_builds(&self.pool),
             self.waiting(),
@@ -339,7 +347,7 @@ impl Site {
     }
 
     /// Packages waiting for a build, per collection id. Counting them looks at all packages.
-    async fn waiting(&self) -> koschei_db::Result<Arc<HashMap<i32, i64>>> {
+    pub(crate) async fn waiting(&self) -> koschei_db::Result<Arc<HashMap<i32, i64>>> {
         let (a, b) = self.config.priorities.time_coefficients();
         let threshold = self.config.priorities.build_threshold;
         let pool = self.pool.clone();
@@ -365,8 +373,14 @@ impl Site {
         self.trend.get(collection, find).await
     }
 
+    /// The global groups, to choose from.
+    pub(crate) async fn groups(&self) -> koschei_db::Result<Arc<Vec<GroupRow>>> {
+        let pool = self.pool.clone();
+        self.groups.get((), async move { db::groups(&pool).await }).await
+    }
+
     /// How up to date the collections are. Counting what is still to be resolved looks at all packages.
-    async fn freshness(&self) -> koschei_db::Result<Arc<Vec<Freshness>>> {
+    pub(crate) async fn freshness(&self) -> koschei_db::Result<Arc<Vec<Freshness>>> {
         let pool = self.pool.clone();
         let find = async move {
             let mut connection = pool.acquire().await?;
@@ -461,7 +475,11 @@ pub(crate) fn linked(text: &str) -> Vec<(String, bool)> {
 const STALE_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
 /// Why what is known of a collection may be out of date, as a sentence; the base buildroot has a line of its own.
-fn stale(clock: &Clock, collection: &CollectionRow, known: Option<&Freshness>) -> Option<String> {
+pub(crate) fn stale(
+    clock: &Clock,
+    collection: &CollectionRow,
+    known: Option<&Freshness>,
+) -> Option<String> {
     let facts = known.map_or_else(Facts::default, |known| Facts {
         looked: known.looked,
         repo_made: known.repo_made,

@@ -341,7 +341,7 @@ async fn an_empty_table_says_of_what() {
         ),
         (
             "/search?q=bash&collection=f46&state=failing",
-            "No tracked package in Rawhide has \u{201c}bash\u{201d} in its name and is in the state chosen Search in all states",
+            "No tracked package in Rawhide has \u{201c}bash\u{201d} in its name and matches the filters Search without the filters",
         ),
     ] {
         let text = site.text(address).await;
@@ -499,6 +499,129 @@ async fn tables_take_orders_filters_and_pages() {
 }
 
 #[tokio::test]
+async fn tables_are_narrowed_by_chips_that_keep_each_other() {
+    let site = site().await;
+    let names = async |address: &str| {
+        let page = site.page(address).await;
+        check_html(address, &page);
+        let names: Vec<String> = page
+            .split("class=\"nm\"><a")
+            .skip(1)
+            .map(|rest| site::text(&format!("<a{}", rest.split("</a>").next().unwrap())))
+            .collect();
+        names
+    };
+    // Those that turned red in the last day are those that the front page tells.
+    let red = names("/packages?collection=f46&state=failing&since=1d").await;
+    let front = site.text("/").await;
+    assert!(!red.is_empty());
+    for name in &red {
+        assert!(front.contains(name), "{name} is not in {front}");
+    }
+    let newest = names("/packages?collection=f46&state=failing&order_by=since").await;
+    assert_eq!(
+        newest.get(..red.len()).unwrap().iter().collect::<BTreeSet<_>>(),
+        red.iter().collect()
+    );
+    let oldest = names("/packages?collection=f46&state=failing&order_by=-since").await;
+    assert_eq!(oldest.first(), newest.last());
+    let of_group = names("/packages?collection=f46&group=python-sig&order_by=name").await;
+    assert_eq!(of_group, ["python-cython", "python-lxml", "python-xmlsec", "python3.14"]);
+    assert_eq!(names("/packages?collection=f46&group=zbyszek/mine").await.len(), 3);
+    assert_eq!(names("/packages?group=python-sig").await.len(), 4, "in several collections, too");
+    assert_eq!(names("/packages?state=unresolved&group=rust-sig").await.len(), 5);
+    // What is due comes first when ordered by priority.
+    let due = names("/packages?collection=f46&priority=600&order_by=current_priority").await;
+    let all = names("/packages?collection=f46&order_by=current_priority").await;
+    assert!(due.len() > 1 && due.len() < 40, "{due:?}");
+    assert_eq!(due, all[..due.len()]);
+    assert!(!due.contains(&"python-lxml".to_owned()), "a build of it is running");
+
+    // Each chip keeps what the other rows chose, and goes back to the first page.
+    let address = "/packages?collection=f46&state=failing&since=7d&group=python-sig&order_by=name";
+    let page = site.page(address).await;
+    for link in [
+        "/packages?collection=f46&since=7d&group=python-sig&order_by=name&state=ok",
+        "/packages?collection=f46&since=7d&group=python-sig&order_by=name&running=1",
+        "/packages?collection=f46&since=7d&group=python-sig&order_by=name&priority=256",
+        "/packages?collection=f46&since=7d&group=python-sig&order_by=name",
+        "/packages?collection=f46&state=failing&group=python-sig&order_by=name&longer=365d",
+        "/packages?collection=f46&state=failing&since=7d&order_by=name&group=rust-sig",
+        "/packages?collection=f46&state=failing&since=7d&order_by=name",
+    ] {
+        assert!(links(&page).contains(&link.to_owned()), "{link} is not in {:?}", links(&page));
+    }
+    assert_eq!(page.matches("aria-current=\"true\"").count(), 3, "one of each row");
+    assert!(
+        site::text(&page).contains("failing 2 "),
+        "counted are those of the group and the week: {}",
+        site::text(&page)
+    );
+    for (address, words) in [
+        ("/packages?collection=f44&state=failing&since=1d", "turned failing in Fedora 44 since"),
+        (
+            "/packages?collection=f46&longer=3650d",
+            "Every such package in Rawhide changed its state since",
+        ),
+        (
+            "/packages?collection=f46&priority=1000000",
+            "No package in Rawhide has such a priority All packages",
+        ),
+        ("/packages?collection=f46&since=2026-01-02", "since 2 January"),
+        ("/packages?collection=f46&priority=12.5", "priority from 12.5"),
+    ] {
+        let text = site.text(address).await;
+        assert!(text.contains(words), "{words} is not in {address}: {text}");
+    }
+    for wrong in ["since=yesterday", "longer=1", "priority=high", "priority=inf"] {
+        let answer = site.get(&format!("/packages?collection=f46&{wrong}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(site.get("/packages?group=nothing").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_package_says_that_it_is_held_and_why() {
+    let site = site().await;
+    sqlx::raw_sql(
+        "INSERT INTO hold (group_id, until, reason) VALUES (1, now() + interval '2 days', 'The new Python lands.');
+         INSERT INTO suspension (collection_id, reason) VALUES (2, 'Freeze.')",
+    )
+    .execute(site.database.pool())
+    .await
+    .unwrap();
+    let text = site.text("/package/python-cython").await;
+    assert!(
+        text.contains("No builds of the packages of group python-sig are submitted until"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Not schedulable: packages of the group python-sig are held until"),
+        "{text}"
+    );
+    assert!(text.contains("(The new Python lands)."), "{text}");
+    assert!(!text.contains("High enough"), "{text}");
+    // What holds others does not concern this one; what is suspended elsewhere neither.
+    let text = site.text("/package/bash").await;
+    assert!(
+        !text.contains("held") && !text.contains("Freeze") && !text.contains("Not schedulable"),
+        "{text}"
+    );
+    let text = site.text("/package/bash?collection=f45").await;
+    assert!(
+        text.contains("Not schedulable: no builds are submitted in Fedora 45 (Freeze)."),
+        "{text}"
+    );
+    let text = site.text("/package/python-lxml?collection=f45").await;
+    assert!(
+        text.contains(
+            "Not schedulable: no builds are submitted in Fedora 45 (Freeze) packages of the group"
+        ),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn searches_find_parts_of_names_in_any_case_and_take_only_the_star_specially() {
     let site = site().await;
     assert!(site.text("/search?q=%20xmL%20").await.contains("python-lxml"));
@@ -650,6 +773,15 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "-1.5",
         "9223372036854775807",
         "*****************************",
+        "7d",
+        "-7d",
+        "65535d",
+        "65535h",
+        "%C2%B2d",
+        "0001-01-01",
+        "inf",
+        "bash/f46",
+        "%00/f46",
     ];
     let paths = [
         "/",
@@ -675,8 +807,25 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "/feeds/group/rust-sig",
         "/feeds/package/bash",
         "/login",
+        "/user/churchyard",
+        "/package/bash/edit",
+        "/add-packages",
+        "/add-group",
         "/api/v1/packages",
+        "/api/v1/packages/bash",
+        "/api/v1/packages/bash/builds",
+        "/api/v1/packages/bash/changes",
+        "/api/v1/packages/bash/problems",
+        "/api/v1/builds/18",
+        "/api/v1/builds/18/changes",
+        "/api/v1/problems",
+        "/api/v1/collections",
+        "/api/v1/collections/f46",
         "/api/v1/collections/diff/f46/f45",
+        "/api/v1/freshness",
+        "/api/v1/groups",
+        "/api/v1/groups/rust-sig",
+        "/api/v1/openapi.json",
     ];
     let names = [
         "collection",
@@ -687,17 +836,29 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "q",
         "epoch1",
         "version1",
+        "release1",
+        "epoch2",
+        "version2",
+        "release2",
         "state",
         "running",
+        "since",
+        "longer",
+        "priority",
+        "group",
+        "limit",
+        "after",
         "kind",
         "order",
         "name",
+        "next",
+        "code",
     ];
     for path in paths {
         for value in nonsense {
             let all = names.map(|name| format!("{name}={value}")).join("&");
             let mut addresses = vec![format!("{path}?{all}")];
-            if path == "/packages" || path == "/package/bash" {
+            if matches!(path, "/packages" | "/api/v1/packages") {
                 addresses.extend(names.map(|name| format!("{path}?{name}={value}")));
             }
             for address in addresses {
@@ -721,6 +882,12 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "/feeds/user/",
         "/feeds/package/",
         "/user/",
+        "/api/v1/packages/",
+        "/api/v1/builds/",
+        "/api/v1/collections/",
+        "/api/v1/collections/diff/f46/",
+        "/api/v1/groups/",
+        "/api/v1/groups/x/",
     ] {
         for value in nonsense {
             let address = format!("{path}{value}");

@@ -228,6 +228,14 @@ async fn copy(
     let builds = copy_builds(conn, collection_id, builds).await?;
     leave_out_checks(conn).await?;
     copy_what_hangs_on_them(conn).await?;
+    // The builds that would tell it are not all copied.
+    sqlx::query(
+        "UPDATE package SET state_since = old.state_since
+           FROM copied_package AS copied JOIN package AS old ON old.id = copied.old_id
+          WHERE package.id = copied.id AND package.state_since IS DISTINCT FROM old.state_since",
+    )
+    .execute(&mut *conn)
+    .await?;
     wake(conn, Sleeper::Polling).await?;
     wake(conn, Sleeper::RepoResolver).await?;
     Ok(Copied { collection_id, packages, builds })

@@ -1,6 +1,10 @@
 //! What programs read: the list of packages and the difference of two collections.
 
+use koschei_core::states::PackageState;
+use sqlx::QueryBuilder;
+
 use super::Database;
+use super::packages::{Filter, push_filter};
 
 /// A package as the API tells it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -62,6 +66,67 @@ pub async fn api_packages(
     .fetch_all(db)
     .await
     .map_err(Into::into)
+}
+
+/// Which packages a program wants, and which part of the list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ApiPart<'a> {
+    /// Of these collections only.
+    pub collections: Option<&'a [i32]>,
+    /// With these names only.
+    pub names: Option<&'a [String]>,
+    /// In this state only.
+    pub state: Option<PackageState>,
+    /// Members of the group with this id only.
+    pub group: Option<i32>,
+    /// Behind this name in these collections, and behind it in all.
+    pub after: Option<(&'a str, &'a [i32])>,
+    /// At most so many.
+    pub limit: Option<i64>,
+}
+
+/// A part of what [`api_packages`] gives, in the same order.
+pub async fn api_packages_part(
+    db: impl Database<'_>,
+    part: &ApiPart<'_>,
+) -> crate::Result<Vec<ApiPackage>> {
+    let mut sql = QueryBuilder::new(
+        "SELECT p.name, c.name AS collection, p.blocked, p.tracked, p.resolved,
+                p.last_complete_build_state, b.task_id, b.started AS time_started,
+                b.finished AS time_finished, b.epoch, b.version, b.release
+         FROM package p
+         JOIN collection c ON c.id = p.collection_id
+         LEFT JOIN build b ON b.id = p.last_complete_build_id WHERE true",
+    );
+    if let Some(collections) = part.collections {
+        sql.push(" AND p.collection_id = ANY(").push_bind(collections.to_vec()).push(")");
+    }
+    if let Some(names) = part.names {
+        sql.push(" AND p.name = ANY(").push_bind(names.to_vec()).push(")");
+    }
+    if let Some(state) = part.state {
+        if state != PackageState::Blocked {
+            sql.push(" AND NOT p.blocked");
+        }
+        push_filter(&mut sql, Filter::State(state));
+    }
+    if let Some(group) = part.group {
+        sql.push(" AND p.base_id IN (SELECT base_id FROM package_group_relation WHERE group_id = ")
+            .push_bind(group)
+            .push(")");
+    }
+    if let Some((name, collections)) = part.after {
+        sql.push(" AND (p.name COLLATE \"C\" > ")
+            .push_bind(name.to_owned())
+            .push(" OR p.name = ")
+            .push_bind(name.to_owned())
+            .push(" AND p.collection_id = ANY(")
+            .push_bind(collections.to_vec())
+            .push("))");
+    }
+    sql.push(r#" ORDER BY p.name COLLATE "C", c."order" DESC, c.name COLLATE "C" DESC LIMIT "#)
+        .push_bind(part.limit);
+    sql.build_query_as().fetch_all(db).await.map_err(Into::into)
 }
 
 /// A package that is in both collections.

@@ -187,6 +187,29 @@ pub async fn applied_changes(
     .map_err(Into::into)
 }
 
+/// All dependency changes of these packages since their last builds, by package, nearest first.
+pub async fn unapplied_changes_of(
+    db: impl Database<'_>,
+    packages: &[i32],
+) -> crate::Result<Vec<ChangeRow>> {
+    sqlx::query_as(
+        r#"SELECT u.package_id AS owner_id, count(*) OVER (PARTITION BY u.package_id) AS owner_total,
+                  coalesce(new.name, old.name) AS name, u.distance,
+                  old.id AS prev_id, old.epoch AS prev_epoch, old.version AS prev_version,
+                  old.release AS prev_release, new.id AS curr_id, new.epoch AS curr_epoch,
+                  new.version AS curr_version, new.release AS curr_release
+           FROM unapplied_change u
+           LEFT JOIN dependency old ON old.id = u.prev_dep_id
+           LEFT JOIN dependency new ON new.id = u.curr_dep_id
+           WHERE u.package_id = ANY($1)
+           ORDER BY u.package_id, u.distance NULLS LAST, coalesce(new.name, old.name) COLLATE "C", u.id"#,
+    )
+    .bind(packages)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
 /// Dependency changes of a package since its last build, nearest first, at most `limit`.
 pub async fn unapplied_changes(
     db: impl Database<'_>,

@@ -26,11 +26,7 @@ pub async fn unresolved_packages(
 ) -> crate::Result<Vec<UnresolvedPackage>> {
     sqlx::query_as(
         r#"SELECT p.id AS package_id, p.name, p.collection_id,
-                  (SELECT min(c.timestamp) FROM resolution_change c
-                   WHERE c.package_id = p.id AND NOT c.resolved AND c.timestamp > coalesce((
-                       SELECT max(g.timestamp) FROM resolution_change g
-                       WHERE g.package_id = p.id AND g.resolved), '-infinity'))
-                      AT TIME ZONE 'UTC' AS since,
+                  p.state_since AT TIME ZONE 'UTC' AS since,
                   ARRAY(SELECT r.problem FROM resolution_problem r
                         WHERE r.resolution_id = newest.id ORDER BY r.problem COLLATE "C") AS problems
            FROM package p

@@ -1,8 +1,10 @@
 //! The front page: how many packages are in which state, and what changed lately.
 
 use chrono::{DateTime, Utc};
+use sqlx::QueryBuilder;
 
 use super::Database;
+use super::packages::{Scope, push_narrowing};
 
 /// Packages of a collection by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -58,6 +60,33 @@ pub async fn counts(db: impl Database<'_>, collections: &[i32]) -> crate::Result
     .fetch_all(db)
     .await
     .map_err(Into::into)
+}
+
+/// The same of one collection, of the packages of a scope, whatever its state and tracking are.
+pub async fn counts_of(
+    db: impl Database<'_>,
+    collection: i32,
+    scope: &Scope,
+) -> crate::Result<Counts> {
+    let mut sql = QueryBuilder::new(
+        "SELECT coalesce(max(collection_id), 0) AS collection_id,
+           count(*) FILTER (WHERE tracked AND resolved IS NOT FALSE AND built = 3) AS ok,
+           count(*) FILTER (WHERE tracked AND resolved IS NOT FALSE AND built = 5) AS failing,
+           count(*) FILTER (WHERE tracked AND resolved IS FALSE) AS unresolved,
+           count(*) FILTER (WHERE tracked AND resolved IS NOT FALSE AND built IS NULL) AS unknown,
+           count(*) FILTER (WHERE NOT tracked) AS untracked, 0::int8 AS blocked,
+           count(*) FILTER (WHERE tracked AND running) AS running
+         FROM (SELECT p.collection_id, p.tracked, p.resolved, p.last_complete_build_state AS built,
+                      p.last_build_id IS DISTINCT FROM p.last_complete_build_id AS running
+               FROM package p",
+    );
+    if scope.priority.is_some() {
+        sql.push(" JOIN collection c ON c.id = p.collection_id");
+    }
+    sql.push(" WHERE p.collection_id = ").push_bind(collection).push(" AND NOT p.blocked");
+    push_narrowing(&mut sql, scope);
+    sql.push(") p");
+    sql.build_query_as().fetch_one(db).await.map_err(Into::into)
 }
 
 /// A package whose state changed.

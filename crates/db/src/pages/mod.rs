@@ -18,13 +18,16 @@ mod site;
 mod stats;
 
 pub use affected::{Affected, DependencyInterval, affected_by};
-pub use api::{ApiBuild, ApiDifference, ApiPackage, api_difference, api_packages};
+pub use api::{
+    ApiBuild, ApiDifference, ApiPackage, ApiPart, api_difference, api_packages, api_packages_part,
+};
 pub(crate) use build::COMPARED;
 pub use build::{
     BuildRow, ChangeRow, Evr, TaskRow, applied_changes, build, tasks_of, unapplied_changes,
+    unapplied_changes_of,
 };
 pub use causes::{UnresolvedPackage, unresolved_packages};
-pub use front::{Counts, Turn, Turned, counts, turned, turned_of, turns};
+pub use front::{Counts, Turn, Turned, counts, counts_of, turned, turned_of, turns};
 pub use groups::{
     GroupChoice, GroupPage, GroupRow, editable_groups, group, groups, groups_of, packages_of_groups,
 };
@@ -34,8 +37,8 @@ pub use package::{
     suggested_names, task_times, trouble,
 };
 pub use packages::{
-    Filter, GroupName, ListedPackage, MatrixCell, MatrixRow, Order, OrderKey, PackageSet, matrix,
-    package_groups, package_list, package_total,
+    Changed, Filter, GroupName, ListedPackage, MatrixCell, MatrixRow, Order, OrderKey, PackageSet,
+    Scope, matrix, package_groups, package_list, package_total,
 };
 pub use site::{
     CollectionGroup, CollectionRow, admin_notice, buildroot_problems, collection_groups,

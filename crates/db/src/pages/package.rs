@@ -55,21 +55,22 @@ pub struct PackageRow {
 
 /// The package with this name in every collection where it is, in no particular order.
 pub async fn package(db: impl Database<'_>, name: &str) -> crate::Result<Vec<PackageRow>> {
-    let sql = format!(
+    sqlx::query_as(
         "SELECT p.id, p.base_id, p.name, p.collection_id, p.arch_override, p.skip_resolution,
                 p.resolved, p.tracked, p.blocked, p.last_build_id, p.last_complete_build_id,
                 p.last_complete_build_state, p.resolved_repo_id, p.static_priority,
                 p.manual_priority, p.build_priority, p.dependency_priority, p.scheduler_skip_reason,
                 p.not_before AT TIME ZONE 'UTC' AS not_before, l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
-                since.since AT TIME ZONE 'UTC' AS since
+                p.state_since AT TIME ZONE 'UTC' AS since
          FROM base_package base
          JOIN package p ON p.base_id = base.id
          LEFT JOIN build l ON l.id = p.last_build_id
-         LEFT JOIN LATERAL ({}) since ON true
          WHERE base.name = $1",
-        super::packages::SINCE
-    );
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(name).fetch_all(db).await.map_err(Into::into)
+    )
+    .bind(name)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
 }
 
 /// Names of packages that match a pattern of ILIKE, for somebody who is typing: the name itself, then names that begin with

@@ -9,9 +9,10 @@ use sqlx::{Postgres, QueryBuilder};
 use super::Database;
 
 /// Which packages a table is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PackageSet {
     /// All packages.
+    #[default]
     All,
     /// Members of the group with this id.
     Group(i32),
@@ -20,14 +21,44 @@ pub enum PackageSet {
 }
 
 /// Narrowing of a table by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Filter {
     /// Every package of the set.
+    #[default]
     Any,
     /// Packages with this state.
     State(koschei_core::states::PackageState),
     /// Packages with a running build.
     Running,
+}
+
+/// Narrowing of a table by when the state began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Changed {
+    /// Whenever that was.
+    #[default]
+    AnyTime,
+    /// Then or later.
+    Since(DateTime<Utc>),
+    /// Before then.
+    Before(DateTime<Utc>),
+}
+
+/// What a table is about: the set of packages, and how it is narrowed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scope {
+    /// The packages.
+    pub set: PackageSet,
+    /// Untracked ones, too.
+    pub untracked: bool,
+    /// By state.
+    pub filter: Filter,
+    /// By when the state began.
+    pub changed: Changed,
+    /// Only what can be scheduled and has at least this current priority.
+    pub priority: Option<f64>,
+    /// Coefficients `(a, b)` of the time priority, for what is about the current priority.
+    pub time: (f64, f64),
 }
 
 /// Column by which a table can be ordered.
@@ -43,6 +74,8 @@ pub enum OrderKey {
     TaskId,
     /// Start of the last build, ascending.
     Started,
+    /// When the state began, newest first; packages of which that is not known last, whatever the direction.
+    Since,
     /// Current priority, highest first; packages without one last, whatever the direction.
     CurrentPriority,
     /// Several collections: failing or unresolved anywhere first.
@@ -109,7 +142,7 @@ pub struct ListedPackage {
 
 /// SQL for the state of a package alias `p`, for filters only; the state that people see is
 /// computed by `koschei_core`.
-fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: Filter) {
+pub(super) fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: Filter) {
     use koschei_core::states::PackageState as State;
     sql.push(match filter {
         Filter::Any => "",
@@ -149,44 +182,53 @@ fn push_set(sql: &mut QueryBuilder<Postgres>, set: &PackageSet) {
 }
 
 /// Common condition of all tables: blocked packages are never listed, untracked ones on request.
-fn push_scope(
-    sql: &mut QueryBuilder<Postgres>,
-    collections: &[i32],
-    set: &PackageSet,
-    untracked: bool,
-    filter: Filter,
-) {
+fn push_scope(sql: &mut QueryBuilder<Postgres>, collections: &[i32], scope: &Scope) {
     sql.push(" WHERE p.collection_id = ANY(");
     sql.push_bind(collections.to_vec());
     sql.push(") AND NOT p.blocked");
-    if !untracked && filter != Filter::State(koschei_core::states::PackageState::Untracked) {
+    if !scope.untracked
+        && scope.filter != Filter::State(koschei_core::states::PackageState::Untracked)
+    {
         sql.push(" AND p.tracked");
     }
-    push_set(sql, set);
-    push_filter(sql, filter);
+    push_narrowing(sql, scope);
+    push_filter(sql, scope.filter);
 }
 
-/// Time-priority coefficients `(a, b)`, for ordering by current priority.
-type TimeCoefficients = (f64, f64);
+/// What narrows a set whatever the state.
+pub(super) fn push_narrowing(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
+    push_set(sql, &scope.set);
+    match scope.changed {
+        Changed::AnyTime => {}
+        Changed::Since(time) => {
+            sql.push(" AND p.state_since >= ").push_bind(time.naive_utc());
+        }
+        Changed::Before(time) => {
+            sql.push(" AND p.state_since < ").push_bind(time.naive_utc());
+        }
+    }
+    if let Some(least) = scope.priority {
+        sql.push(" AND ");
+        push_current_priority(sql, scope.time);
+        sql.push(" >= ").push_bind(least);
+    }
+}
 
 /// One page of the packages of one collection.
 ///
 /// `limit` rows from `offset`, in the order given; the last key is always the name, so that pages
 /// do not overlap.
-#[allow(clippy::too_many_arguments, reason = "each is one independent choice of the reader")]
 pub async fn package_list(
     db: impl Database<'_>,
     collection: i32,
-    set: &PackageSet,
-    untracked: bool,
-    filter: Filter,
+    scope: &Scope,
     order: &[Order],
-    time: TimeCoefficients,
     limit: i64,
     offset: i64,
 ) -> crate::Result<Vec<ListedPackage>> {
     let needs_build = order.iter().any(|order| order.key == OrderKey::TaskId);
-    let needs_collection = order.iter().any(|order| order.key == OrderKey::CurrentPriority);
+    let needs_collection = scope.priority.is_some()
+        || order.iter().any(|order| order.key == OrderKey::CurrentPriority);
     let mut sql = QueryBuilder::new(
         "WITH listed AS (SELECT id, row_number() OVER () AS position FROM (SELECT p.id FROM package p",
     );
@@ -196,10 +238,10 @@ pub async fn package_list(
     if needs_collection {
         sql.push(" JOIN collection c ON c.id = p.collection_id");
     }
-    push_scope(&mut sql, &[collection], set, untracked, filter);
+    push_scope(&mut sql, &[collection], scope);
     sql.push(" ORDER BY ");
     for order in order {
-        push_order(&mut sql, order, time);
+        push_order(&mut sql, order, scope.time);
         sql.push(", ");
     }
     sql.push(r#"p.name COLLATE "C" LIMIT "#);
@@ -211,7 +253,7 @@ pub async fn package_list(
         SELECT p.id, p.base_id, p.name, p.tracked, p.resolved, p.skip_resolution,
                p.last_complete_build_state, p.last_build_id, p.last_complete_build_id,
                l.task_id, l.started AT TIME ZONE 'UTC' AS started,
-               since.since AT TIME ZONE 'UTC' AS since, why.problem,
+               p.state_since AT TIME ZONE 'UTC' AS since, why.problem,
                coalesce(why.problem_count, 0) AS problem_count,
                ARRAY(SELECT t.arch FROM koji_task t
                      WHERE t.build_id = p.last_complete_build_id AND t.state = 5
@@ -229,34 +271,31 @@ pub async fn package_list(
             SELECT min(r.problem COLLATE "C") AS problem, count(*) AS problem_count
             FROM resolution_problem r WHERE r.resolution_id = newest.id
         ) why ON p.resolved IS FALSE
-        LEFT JOIN LATERAL ("#,
+        ORDER BY listed.position"#,
     );
-    sql.push(SINCE);
-    sql.push(") since ON true ORDER BY listed.position");
     sql.build_query_as().fetch_all(db).await.map_err(Into::into)
 }
 
-/// Since when package `p` is in the state it is in.
-///
-/// Unresolved: the first failure to resolve after the newest success. Otherwise the first build
-/// with the outcome of the last complete one after the newest with another outcome, or, if that
-/// is later, the time since when the dependencies resolve again.
-pub(super) const SINCE: &str = "
-    SELECT CASE WHEN p.resolved IS FALSE THEN (
-        SELECT min(c.timestamp) FROM resolution_change c
-        WHERE c.package_id = p.id AND NOT c.resolved AND c.timestamp > coalesce((
-            SELECT max(g.timestamp) FROM resolution_change g
-            WHERE g.package_id = p.id AND g.resolved), '-infinity'))
-    ELSE (
-        SELECT min(s.started) FROM build s
-        WHERE s.package_id = p.id AND NOT s.untagged AND s.state = p.last_complete_build_state
-          AND s.started > coalesce((
-            SELECT max(o.started) FROM build o
-            WHERE o.package_id = p.id AND NOT o.untagged
-              AND o.state NOT IN (2, p.last_complete_build_state)), '-infinity'))
-    END AS since";
+/// SQL for the current priority of package `p` of collection `c`; null for one that cannot be scheduled.
+fn push_current_priority(sql: &mut QueryBuilder<Postgres>, (a, b): (f64, f64)) {
+    sql.push(
+        "CASE WHEN p.tracked AND p.last_build_id = p.last_complete_build_id
+            AND c.latest_repo_resolved AND p.scheduler_skip_reason IS NULL
+            AND (p.not_before IS NULL OR p.not_before <= clock_timestamp() AT TIME ZONE 'UTC')
+            AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
+         THEN p.manual_priority::float8 + p.static_priority + c.priority_coefficient
+            * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8, ",
+    );
+    sql.push_bind(a);
+    sql.push(
+        " * log(greatest(1e-6::float8, extract(epoch FROM now() AT TIME ZONE 'UTC'
+            - p.last_build_started)::float8 / 3600)) + ",
+    );
+    sql.push_bind(b);
+    sql.push(")) END");
+}
 
-fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoefficients) {
+fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, time: (f64, f64)) {
     let up = if order.reversed { "DESC" } else { "ASC" };
     let down = if order.reversed { "ASC" } else { "DESC" };
     match order.key {
@@ -281,21 +320,11 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoeff
             sql.push(format!("p.last_build_started {up}"));
         }
         OrderKey::CurrentPriority => {
-            sql.push(
-                "CASE WHEN p.tracked AND p.last_build_id = p.last_complete_build_id
-                    AND c.latest_repo_resolved AND p.scheduler_skip_reason IS NULL
-                    AND (p.not_before IS NULL OR p.not_before <= clock_timestamp() AT TIME ZONE 'UTC')
-                    AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
-                 THEN p.manual_priority::float8 + p.static_priority + c.priority_coefficient
-                    * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8, ",
-            );
-            sql.push_bind(a);
-            sql.push(
-                " * log(greatest(1e-6::float8, extract(epoch FROM now() AT TIME ZONE 'UTC'
-                    - p.last_build_started)::float8 / 3600)) + ",
-            );
-            sql.push_bind(b);
-            sql.push(format!(")) END {down} NULLS LAST"));
+            push_current_priority(sql, time);
+            sql.push(format!(" {down} NULLS LAST"));
+        }
+        OrderKey::Since => {
+            sql.push(format!("p.state_since {down} NULLS LAST"));
         }
         // Keys of the other table; a reader who asks for them here gets the rest of the order.
         OrderKey::Failing | OrderKey::StateIn(_) => {
@@ -308,16 +337,17 @@ fn push_order(sql: &mut QueryBuilder<Postgres>, order: &Order, (a, b): TimeCoeff
 pub async fn package_total(
     db: impl Database<'_>,
     collections: &[i32],
-    set: &PackageSet,
-    untracked: bool,
-    filter: Filter,
+    scope: &Scope,
 ) -> crate::Result<i64> {
     let mut sql = QueryBuilder::new(if collections.len() == 1 {
         "SELECT count(*) FROM package p"
     } else {
         "SELECT count(DISTINCT p.base_id) FROM package p"
     });
-    push_scope(&mut sql, collections, set, untracked, filter);
+    if scope.priority.is_some() {
+        sql.push(" JOIN collection c ON c.id = p.collection_id");
+    }
+    push_scope(&mut sql, collections, scope);
     sql.build_query_scalar().fetch_one(db).await.map_err(Into::into)
 }
 
@@ -356,15 +386,17 @@ pub struct MatrixRow {
 pub async fn matrix(
     pool: &crate::Pool,
     collections: &[i32],
-    set: &PackageSet,
-    untracked: bool,
+    scope: &Scope,
     order: &[Order],
     limit: i64,
     offset: i64,
 ) -> crate::Result<(Vec<MatrixRow>, i64)> {
     let mut sql =
         QueryBuilder::new("SELECT p.base_id, p.name, count(*) OVER () AS total FROM package p");
-    push_scope(&mut sql, collections, set, untracked, Filter::Any);
+    if scope.priority.is_some() {
+        sql.push(" JOIN collection c ON c.id = p.collection_id");
+    }
+    push_scope(&mut sql, collections, scope);
     sql.push(" GROUP BY p.base_id, p.name ORDER BY ");
     for order in order {
         let (up, down) = if order.reversed { ("DESC", "ASC") } else { ("ASC", "DESC") };
@@ -388,6 +420,7 @@ pub async fn matrix(
                      max(p.last_complete_build_state) FILTER (WHERE p.collection_id = {id}) {built}, "
                 ))
             }
+            OrderKey::Since => sql.push(format!("max(p.state_since) {down} NULLS LAST, ")),
             OrderKey::State | OrderKey::TaskId | OrderKey::Started | OrderKey::CurrentPriority => {
                 &mut sql
             }

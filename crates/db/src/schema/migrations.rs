@@ -77,6 +77,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "suspensions",
         sql: include_str!("../../schema/migrations/0012_suspensions.sql"),
     },
+    Migration {
+        number: 13,
+        name: "since when a package is in its state",
+        sql: include_str!("../../schema/migrations/0013_state_since.sql"),
+    },
 ];
 
 #[cfg(test)]

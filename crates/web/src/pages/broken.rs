@@ -44,43 +44,36 @@ impl Grouped {
     }
 }
 
-/// Groups unresolved packages by root cause, largest first, then oldest.
-pub(crate) fn group(
-    frame: &Frame,
-    selection: &Selection,
-    unresolved: &[UnresolvedPackage],
-) -> Vec<Grouped> {
-    let several = selection.chosen.len() > 1;
-    let mut causes: HashMap<Cause, Grouped> = HashMap::new();
+/// A root cause with the packages that wait for it.
+pub(crate) struct Found<'a> {
+    pub(crate) cause: Cause,
+    /// Since when the first of them waits.
+    pub(crate) began: Option<DateTime<Utc>>,
+    pub(crate) packages: Vec<&'a UnresolvedPackage>,
+}
+
+/// Unresolved packages by root cause, largest first, then oldest.
+pub(crate) fn causes(unresolved: &[UnresolvedPackage]) -> Vec<Found<'_>> {
+    let mut causes: HashMap<Cause, Found<'_>> = HashMap::new();
     for package in unresolved {
         let mut of_package: Vec<Cause> =
             package.problems.iter().map(|problem| Problem::read(problem).cause).collect();
         of_package.sort();
         of_package.dedup();
-        let collection = selection.by_id(package.collection_id);
         for cause in of_package {
-            let grouped = causes.entry(cause.clone()).or_insert_with(|| Grouped {
-                anchor: format!("c{}", crate::assets::fingerprint(cause.to_string().as_bytes())),
+            let found = causes.entry(cause.clone()).or_insert_with(|| Found {
                 cause,
-                since: None,
                 began: None,
                 packages: Vec::new(),
-                part: 0,
             });
-            grouped.began = match (grouped.began, package.since) {
+            found.began = match (found.began, package.since) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             };
-            grouped.packages.push(Broken {
-                name: package.name.clone(),
-                href: frame
-                    .addresses
-                    .package(&package.name, collection.map_or("", |one| one.name.as_str())),
-                collection: collection.filter(|_| several).map(|one| one.display_name.clone()),
-            });
+            found.packages.push(package);
         }
     }
-    let mut causes: Vec<Grouped> = causes.into_values().collect();
+    let mut causes: Vec<Found<'_>> = causes.into_values().collect();
     causes.sort_by(|one, other| {
         (other.packages.len(), one.began, &one.cause).cmp(&(
             one.packages.len(),
@@ -88,12 +81,44 @@ pub(crate) fn group(
             &other.cause,
         ))
     });
-    let largest = causes.first().map_or(1, |cause| cause.packages.len().max(1));
-    for cause in &mut causes {
-        cause.part = (cause.packages.len() * 1000 / largest).max(4);
-        cause.since = cause.began.map(|time| Moment::short(&frame.clock, time));
-    }
     causes
+}
+
+/// The same with addresses, for pages.
+pub(crate) fn group(
+    frame: &Frame,
+    selection: &Selection,
+    unresolved: &[UnresolvedPackage],
+) -> Vec<Grouped> {
+    let several = selection.chosen.len() > 1;
+    let found = causes(unresolved);
+    let largest = found.first().map_or(1, |cause| cause.packages.len().max(1));
+    found
+        .into_iter()
+        .map(|found| Grouped {
+            anchor: format!("c{}", crate::assets::fingerprint(found.cause.to_string().as_bytes())),
+            since: found.began.map(|time| Moment::short(&frame.clock, time)),
+            began: found.began,
+            part: (found.packages.len() * 1000 / largest).max(4),
+            packages: found
+                .packages
+                .into_iter()
+                .map(|package| {
+                    let collection = selection.by_id(package.collection_id);
+                    Broken {
+                        name: package.name.clone(),
+                        href: frame
+                            .addresses
+                            .package(&package.name, collection.map_or("", |one| one.name.as_str())),
+                        collection: collection
+                            .filter(|_| several)
+                            .map(|one| one.display_name.clone()),
+                    }
+                })
+                .collect(),
+            cause: found.cause,
+        })
+        .collect()
 }
 
 /// The address of this page for a selection.

@@ -116,6 +116,13 @@ fn unknown_build(id: &str) -> Error {
     )
 }
 
+/// The build with this number.
+pub(crate) async fn find(site: &Site, id: &str) -> Result<BuildRow, Error> {
+    let unknown = || unknown_build(id);
+    let number: i32 = id.parse().map_err(|_| unknown())?;
+    db::build(&site.pool, number).await?.ok_or_else(unknown)
+}
+
 /// `/build/ID/cancel`: an administrator wants a build cancelled. The polling service does it.
 pub(crate) async fn cancel(
     State(site): State<SharedSite>,
@@ -129,8 +136,7 @@ pub(crate) async fn cancel(
                 .to_owned(),
         });
     }
-    let number: i32 = id.parse().map_err(|_| unknown_build(&id))?;
-    let build = db::build(&site.pool, number).await?.ok_or_else(|| unknown_build(&id))?;
+    let build = find(&site, &id).await?;
     let mut connection = site.pool.acquire().await.map_err(koschei_db::Error::from)?;
     let requested = match db_forms::cancel_build(&mut connection, &form.actor(), build.id).await {
         Ok(requested) => requested,
@@ -149,7 +155,7 @@ pub(crate) async fn cancel(
     } else {
         "Somebody had asked for that already."
     };
-    Ok(form.done(&site, &format!("/build/{number}"), said))
+    Ok(form.done(&site, &format!("/build/{}", build.id), said))
 }
 
 /// The page.
@@ -158,16 +164,13 @@ pub(crate) async fn build(
     Path(id): Path<String>,
     ask: Ask,
 ) -> Result<Response, Error> {
-    let unknown = || unknown_build(&id);
-    let number: i32 = id.parse().map_err(|_| unknown())?;
     let (selection, build) = tokio::try_join!(
         async { site.selection(&Ask { pairs: Vec::new(), ..ask.clone() }).await },
-        async { Ok(db::build(&site.pool, number).await?) },
+        find(&site, &id),
     )?;
-    let build = build.ok_or_else(unknown)?;
     let selection = selection.only(build.collection_id);
     let Some(collection) = selection.by_id(build.collection_id).cloned() else {
-        return Err(unknown());
+        return Err(unknown_build(&id));
     };
     let state = BuildState::from_number(build.state);
     let (mut frame, tasks, changes) = tokio::try_join!(

@@ -96,6 +96,14 @@ pub(crate) async fn find(
     })
 }
 
+/// The group that is written `NAME` or `NAMESPACE/NAME`.
+pub(crate) async fn find_named(site: &Site, full_name: &str) -> Result<GroupPage, Error> {
+    match full_name.split_once('/') {
+        Some((namespace, name)) => find(site, Some(namespace), name).await,
+        None => find(site, None, full_name).await,
+    }
+}
+
 /// A global group.
 pub(crate) async fn global_group(
     State(site): State<SharedSite>,
@@ -135,8 +143,7 @@ async fn group(
         None => crate::address::encode(name),
     };
     frame.feed = Some(frame.addresses.to(&format!("/feeds/group/{name_part}")));
-    let table =
-        table(site, ask, &frame, &selection, PackageSet::Group(group.id), None, false).await?;
+    let table = table(site, ask, &frame, &selection, PackageSet::Group(group.id), false).await?;
     super::page(&Page {
         owners: text::enumeration(&group.owners),
         edit: ask

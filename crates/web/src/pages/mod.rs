@@ -2,9 +2,9 @@
 
 mod add_packages;
 mod affected_by;
-mod broken;
+pub(crate) mod broken;
 mod bug_report;
-mod build;
+pub(crate) mod build;
 mod build_times;
 mod collections;
 mod documentation;
@@ -12,11 +12,13 @@ mod edit_group;
 mod edit_package;
 mod feeds;
 mod front;
-mod groups;
-mod package;
+pub(crate) mod groups;
+mod narrowing;
+pub(crate) mod package;
 mod package_log;
 mod packages;
 mod robots;
+pub(crate) mod schedule;
 mod search;
 mod stats;
 mod theme;

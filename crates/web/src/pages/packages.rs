@@ -7,11 +7,11 @@ use koschei_core::scheduling::{SchedulingFacts, SkipReason};
 use koschei_core::states::PackageState;
 use koschei_core::{priorities, scheduling};
 use koschei_db::pages::{
-    self as db, CollectionRow, Counts, Filter, GroupName, ListedPackage, MatrixRow, Order,
-    OrderKey, PackageSet,
+    self as db, CollectionRow, GroupName, ListedPackage, MatrixRow, Order, OrderKey, PackageSet,
 };
 
 use crate::error::Error;
+use crate::pages::narrowing::{self, Narrowing, Row as FilterRow};
 use crate::parts::{Mark, Moment, Name};
 use crate::problems::Problem;
 use crate::request::{Ask, Selection};
@@ -111,20 +111,11 @@ pub(crate) struct Cell {
     pub(crate) state: Option<(Mark, bool, Option<String>)>,
 }
 
-/// A filter above a table.
-pub(crate) struct Chip {
-    pub(crate) mark: Option<Mark>,
-    pub(crate) label: String,
-    pub(crate) count: String,
-    pub(crate) href: String,
-    pub(crate) current: bool,
-}
-
 /// A table of packages with its filters and pages.
 pub(crate) struct Table {
     pub(crate) total: i64,
     pub(crate) note: String,
-    pub(crate) chips: Vec<Chip>,
+    pub(crate) filters: Vec<FilterRow>,
     pub(crate) headings: Vec<Heading>,
     pub(crate) lines: Vec<Line>,
     pub(crate) rows: Vec<Row>,
@@ -132,7 +123,7 @@ pub(crate) struct Table {
     pub(crate) unschedulable: bool,
     pub(crate) pages: Vec<PageLink>,
     pub(crate) empty: Option<(String, Vec<(String, String)>)>,
-    /// It shows one state only.
+    /// It does not show all packages that it could.
     pub(crate) filtered: bool,
 }
 
@@ -151,7 +142,7 @@ pub(crate) async fn packages(State(site): State<SharedSite>, ask: Ask) -> Result
         [one] => format!("Packages in {}", one.display_name),
         _ => "Packages".to_owned(),
     };
-    let (frame, counts) = tokio::try_join!(
+    let (frame, group) = tokio::try_join!(
         site.frame(
             &ask,
             &selection,
@@ -159,19 +150,11 @@ pub(crate) async fn packages(State(site): State<SharedSite>, ask: Ask) -> Result
             title.clone(),
             Tabs::SamePage { all: Some("All") }
         ),
-        async {
-            match selection.chosen.as_slice() {
-                [one] => Ok(db::counts(&site.pool, &[one.id]).await?),
-                _ => Ok(Vec::new()),
-            }
-        },
+        narrowing::group(&site, &ask),
     )?;
-    let counts = match selection.chosen.as_slice() {
-        [_] => Some(counts.first().copied().unwrap_or_default()),
-        _ => None,
-    };
-    let table =
-        table(&site, &ask, &frame, &selection, PackageSet::All, counts.as_ref(), true).await?;
+    let set = group.map_or(PackageSet::All, |group| PackageSet::Group(group.id));
+    let mut table = table(&site, &ask, &frame, &selection, set, true).await?;
+    table.filters.extend(narrowing::groups(&site, &ask, &frame).await?);
     super::page(&Packages { frame: &frame, title: &title, table: &table })
 }
 
@@ -187,6 +170,7 @@ fn orders(ask: &Ask, selection: &Selection) -> (Vec<Order>, bool) {
         let key = match (name, one) {
             ("name", _) => OrderKey::Name,
             ("running", _) => OrderKey::Running,
+            ("since", _) => OrderKey::Since,
             ("state", true) => OrderKey::State,
             ("task_id", true) => OrderKey::TaskId,
             ("started", true) => OrderKey::Started,
@@ -219,38 +203,26 @@ fn orders(ask: &Ask, selection: &Selection) -> (Vec<Order>, bool) {
     (usual, false)
 }
 
-fn filter(ask: &Ask) -> Filter {
-    if ask.flag("running") {
-        return Filter::Running;
-    }
-    let state = ask.value("state").unwrap_or_default();
-    PackageState::ALL
-        .into_iter()
-        .find(|known| known.word() == state && *known != PackageState::Blocked)
-        .map_or(Filter::Any, Filter::State)
-}
-
-/// The table of a set of packages in the chosen collections. `counts` adds the filters by state.
+/// The table of a set of packages in the chosen collections, narrowed as the address says.
 pub(crate) async fn table(
     site: &Site,
     ask: &Ask,
     frame: &Frame,
     selection: &Selection,
     set: PackageSet,
-    counts: Option<&Counts>,
     with_groups: bool,
 ) -> Result<Table, Error> {
     let page = ask.page()?;
-    let untracked = ask.flag("untracked");
+    let narrowing = Narrowing::read(site, ask, frame.clock.now, set)?;
+    let scope = &narrowing.scope;
     let per_page = site.config.packages_per_page.max(1);
     let offset = i64::from(page - 1) * i64::from(per_page);
     let (orders, ordered) = orders(ask, selection);
-    let filter = if selection.chosen.len() == 1 { filter(ask) } else { Filter::Any };
     let ids = selection.ids();
     let mut table = Table {
         total: 0,
         note: String::new(),
-        chips: Vec::new(),
+        filters: Vec::new(),
         headings: Vec::new(),
         lines: Vec::new(),
         rows: Vec::new(),
@@ -260,25 +232,27 @@ pub(crate) async fn table(
         empty: None,
         filtered: false,
     };
-    if let Some(counts) = counts {
-        table.chips = chips(ask, frame, counts, filter, untracked);
-    }
     let bases: Vec<i32>;
     match selection.chosen.as_slice() {
         [collection] => {
-            let (a, b) = site.config.priorities.time_coefficients();
-            let listed = db::package_list(
-                &site.pool,
-                collection.id,
-                &set,
-                untracked,
-                filter,
-                &orders,
-                (a, b),
-                i64::from(per_page),
-                offset,
-            )
-            .await?;
+            let (listed, counts) = tokio::try_join!(
+                db::package_list(
+                    &site.pool,
+                    collection.id,
+                    scope,
+                    &orders,
+                    i64::from(per_page),
+                    offset
+                ),
+                async {
+                    // Counting what a search finds would take longer than finding it.
+                    match scope.set {
+                        PackageSet::Like(_) => Ok(None),
+                        _ => db::counts_of(&site.pool, collection.id, scope).await.map(Some),
+                    }
+                },
+            )?;
+            table.filters = narrowing.rows(ask, frame, counts.as_ref());
             bases = listed.iter().map(|package| package.base_id).collect();
             let groups = groups(site, &bases, with_groups).await?;
             table.headings = headings_of_one(ask, frame, &orders, with_groups);
@@ -290,15 +264,15 @@ pub(crate) async fn table(
                 })
                 .collect();
             table.unschedulable = table.lines.iter().any(|line| line.priority.is_none());
-            table.total = match counts.and_then(|counts| counted(counts, filter, untracked)) {
+            table.total = match counts.and_then(|counts| narrowing.counted(&counts)) {
                 Some(total) => total,
-                None => db::package_total(&site.pool, &ids, &set, untracked, filter).await?,
+                None => db::package_total(&site.pool, &ids, scope).await?,
             };
         }
         several => {
             let (rows, total) =
-                db::matrix(&site.pool, &ids, &set, untracked, &orders, i64::from(per_page), offset)
-                    .await?;
+                db::matrix(&site.pool, &ids, scope, &orders, i64::from(per_page), offset).await?;
+            table.filters = narrowing.rows(ask, frame, None);
             bases = rows.iter().map(|row| row.base_id).collect();
             let groups = groups(site, &bases, with_groups).await?;
             table.headings = headings_of_several(ask, frame, &orders, several, with_groups);
@@ -310,7 +284,7 @@ pub(crate) async fn table(
                 })
                 .collect();
             table.total = if table.rows.is_empty() {
-                db::package_total(&site.pool, &ids, &set, untracked, filter).await?
+                db::package_total(&site.pool, &ids, scope).await?
             } else {
                 total
             };
@@ -326,26 +300,10 @@ pub(crate) async fn table(
     table.note = note(offset, per_page, total, ordered, selection.chosen.len() == 1);
     table.pages = page_links(ask, frame, page, pages);
     if total == 0 {
-        let of_group = matches!(set, PackageSet::Group(_));
-        table.empty = Some(empty(ask, frame, selection, filter, untracked, of_group));
-        table.filtered = filter != Filter::Any;
+        table.empty = Some(empty(ask, frame, selection, &narrowing));
+        table.filtered = narrowing.is_any();
     }
     Ok(table)
-}
-
-/// The size of the table of all packages, where the counts by state tell it.
-fn counted(counts: &Counts, filter: Filter, untracked: bool) -> Option<i64> {
-    match filter {
-        Filter::Any if untracked => Some(counts.listed()),
-        Filter::Any => Some(counts.tracked()),
-        Filter::State(PackageState::Ok) => Some(counts.ok),
-        Filter::State(PackageState::Failing) => Some(counts.failing),
-        Filter::State(PackageState::Unresolved) => Some(counts.unresolved),
-        Filter::State(PackageState::Unknown) => Some(counts.unknown),
-        Filter::State(PackageState::Untracked) => Some(counts.untracked),
-        Filter::State(PackageState::Blocked) => Some(0),
-        Filter::Running => None,
-    }
 }
 
 async fn groups(site: &Site, bases: &[i32], wanted: bool) -> Result<Vec<GroupName>, Error> {
@@ -384,62 +342,6 @@ fn note(offset: i64, per_page: u32, total: i64, ordered: bool, one: bool) -> Str
     }
 }
 
-fn chips(ask: &Ask, frame: &Frame, counts: &Counts, filter: Filter, untracked: bool) -> Vec<Chip> {
-    let mut bare = ask.clone();
-    bare.pairs
-        .retain(|(key, _)| !matches!(key.as_str(), "state" | "running" | "untracked" | "page"));
-    let here = |name: &str, value: &str| {
-        format!("{}{}", frame.addresses.to(&ask.path), bare.with(name, Some(value)))
-    };
-    let mut chips = vec![Chip {
-        mark: None,
-        label: "All".to_owned(),
-        count: text::count(counts.tracked()),
-        href: format!("{}{}", frame.addresses.to(&ask.path), bare.with("state", None)),
-        current: filter == Filter::Any && !untracked,
-    }];
-    for (state, count) in [
-        (PackageState::Ok, counts.ok),
-        (PackageState::Failing, counts.failing),
-        (PackageState::Unresolved, counts.unresolved),
-        (PackageState::Unknown, counts.unknown),
-    ] {
-        chips.push(Chip {
-            mark: Some(Mark::state(state)),
-            label: String::new(),
-            count: text::count(count),
-            href: here("state", state.word()),
-            current: filter == Filter::State(state),
-        });
-    }
-    chips.push(Chip {
-        mark: Some(Mark::running()),
-        label: String::new(),
-        count: text::count(counts.running),
-        href: here("running", "1"),
-        current: filter == Filter::Running,
-    });
-    if counts.untracked > 0 {
-        chips.push(Chip {
-            mark: None,
-            label: "with untracked".to_owned(),
-            count: text::count(counts.listed()),
-            href: here("untracked", "1"),
-            current: untracked && filter == Filter::Any,
-        });
-        if filter == Filter::State(PackageState::Untracked) {
-            chips.push(Chip {
-                mark: Some(Mark::state(PackageState::Untracked)),
-                label: String::new(),
-                count: text::count(counts.untracked),
-                href: here("state", "untracked"),
-                current: true,
-            });
-        }
-    }
-    chips
-}
-
 fn heading(
     ask: &Ask,
     frame: &Frame,
@@ -459,8 +361,9 @@ fn heading(
         Some(false) => format!("-{name}"),
         _ => name.to_owned(),
     };
-    // Highest priority first is the usual direction of that column.
-    let descending = reversed.map(|reversed| reversed != (*key == OrderKey::CurrentPriority));
+    // Highest priority and newest first are the usual directions of these columns.
+    let falls = matches!(key, OrderKey::CurrentPriority | OrderKey::Since);
+    let descending = reversed.map(|reversed| reversed != falls);
     Heading {
         label: label.to_owned(),
         href: Some(format!(
@@ -480,7 +383,7 @@ fn headings_of_one(ask: &Ask, frame: &Frame, orders: &[Order], with_groups: bool
         heading(ask, frame, orders, "State", "state", &OrderKey::State, ""),
         heading(ask, frame, orders, "Package", "name", &OrderKey::Name, ""),
         plain("Why", ""),
-        plain("Since", ""),
+        heading(ask, frame, orders, "Since", "since", &OrderKey::Since, ""),
         heading(ask, frame, orders, "Last build", "started", &OrderKey::Started, "ph wide"),
         heading(ask, frame, orders, "Task", "task_id", &OrderKey::TaskId, "ph"),
         heading(
@@ -586,7 +489,11 @@ fn line(
         mark: Mark::state(state),
         running,
         why,
-        since: package.since.map(|time| Moment::short(&frame.clock, time)),
+        // What nobody watches is in no state since then.
+        since: package
+            .since
+            .filter(|_| package.tracked)
+            .map(|time| Moment::short(&frame.clock, time)),
         task: package
             .task_id
             .zip(package.last_build_id)
@@ -632,35 +539,34 @@ fn empty(
     ask: &Ask,
     frame: &Frame,
     selection: &Selection,
-    filter: Filter,
-    untracked: bool,
-    of_group: bool,
+    narrowing: &Narrowing,
 ) -> (String, Vec<(String, String)>) {
+    let of_group = matches!(narrowing.scope.set, PackageSet::Group(_));
     let what = if of_group { "package of this group" } else { "package" };
     let place = match selection.chosen.as_slice() {
         [one] => one.display_name.clone(),
         [] => return ("There is no collection yet".to_owned(), Vec::new()),
         _ => "these collections".to_owned(),
     };
-    let mut bare = ask.clone();
-    bare.pairs
-        .retain(|(key, _)| !matches!(key.as_str(), "state" | "running" | "untracked" | "page"));
-    let here = |name: &str, value: Option<&str>| {
-        format!("{}{}", frame.addresses.to(&ask.path), bare.with(name, value))
-    };
-    match filter {
-        Filter::State(state) => (
-            format!("No {what} is {state} in {place}"),
-            vec![("All packages".to_owned(), here("state", None))],
-        ),
-        Filter::Running => (
-            format!("No build of a {what} is running in {place}"),
-            vec![("All packages".to_owned(), here("running", None))],
-        ),
-        Filter::Any if untracked => (format!("There is no {what} in {place}"), Vec::new()),
-        Filter::Any => (
-            format!("No {what} is tracked in {place}"),
-            vec![("Show untracked packages, too".to_owned(), here("untracked", Some("1")))],
-        ),
+    let untracked = narrowing.scope.untracked;
+    let mut ways = Vec::new();
+    if narrowing.is_any() || ask.value("group").is_some_and(|group| !group.is_empty()) {
+        let all = narrowing::without(ask, &narrowing::ALL);
+        ways.push((
+            if of_group && ask.value("group").is_none() {
+                "All packages of this group".to_owned()
+            } else {
+                "All packages".to_owned()
+            },
+            format!("{}{}", frame.addresses.to(&ask.path), all),
+        ));
     }
+    if !untracked && !narrowing.is_any() {
+        let with = ask.with("untracked", Some("1"));
+        ways.push((
+            "Show untracked packages, too".to_owned(),
+            format!("{}{with}", frame.addresses.to(&ask.path)),
+        ));
+    }
+    (narrowing.nothing(what, &place), ways)
 }

@@ -8,6 +8,7 @@ use koschei_db::pages::{self as db, PackageSet};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::pages::narrowing;
 use crate::pages::packages::{Table, table};
 use crate::parts::{Mark, Name};
 use crate::request::Ask;
@@ -64,15 +65,16 @@ pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<R
     frame.search.clone_from(&query);
     frame.live = None;
     let set = PackageSet::Like(pattern(&query));
-    let mut table = table(&site, &ask, &frame, &selection, set, None, false).await?;
+    let mut table = table(&site, &ask, &frame, &selection, set, false).await?;
     if table.total == 0 {
         let untracked = ask.flag("untracked");
         let mut ways = Vec::new();
         if table.filtered {
-            let mut bare = ask.clone();
-            bare.pairs.retain(|(key, _)| key != "running");
-            let with = format!("{}{}", frame.addresses.to("/search"), bare.with("state", None));
-            ways.push(("Search in all states".to_owned(), with));
+            let with = narrowing::without(&ask, &narrowing::ALL);
+            ways.push((
+                "Search without the filters".to_owned(),
+                format!("{}{with}", frame.addresses.to("/search")),
+            ));
         }
         if !untracked {
             let with =
@@ -85,7 +87,7 @@ pub(crate) async fn search(State(site): State<SharedSite>, ask: Ask) -> Result<R
             [one] => format!(" in {}", one.display_name),
             _ => String::new(),
         };
-        let in_state = if table.filtered { " and is in the state chosen" } else { "" };
+        let in_state = if table.filtered { " and matches the filters" } else { "" };
         table.empty = Some((
             format!("No {kind}package{place} has \u{201c}{query}\u{201d} in its name{in_state}"),
             ways,

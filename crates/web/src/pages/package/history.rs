@@ -47,7 +47,7 @@ impl Maker<'_> {
         let Some(oldest) = limit.checked_sub(1).and_then(|last| times.get(last)).copied() else {
             return (builds, resolutions, None);
         };
-        let seen = format!("{}.{:06}", oldest.timestamp(), oldest.timestamp_subsec_micros());
+        let seen = super::seen(oldest);
         let query = ask.with("last_seen_ts", Some(&seen));
         let older = format!("{}{query}#h-his", self.frame.addresses.to(&ask.path));
         (

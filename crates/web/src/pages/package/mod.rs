@@ -28,6 +28,7 @@ use crate::pages::packages::{GroupLink, group_links};
 use crate::parts::{Mark, Name};
 use crate::request::{Ask, Selection};
 use crate::site::{Frame, Section, SharedSite, Site, Tabs};
+use crate::suspended::{self, Stopped};
 use crate::text;
 
 /// Changes that are read at most; the build's page has all.
@@ -56,7 +57,7 @@ struct Page<'a> {
     suspects_of: String,
     changed: Option<Changed>,
     steps: Vec<Step>,
-    reasons: Vec<&'static str>,
+    reasons: Vec<String>,
     facts: Vec<(&'static str, String)>,
     priority: Option<Priority>,
     groups: Vec<GroupLink>,
@@ -115,7 +116,7 @@ pub(crate) async fn package(
     };
     let before = last_seen(&ask)?;
     let limit = i64::from(site.config.builds_per_page.max(1));
-    let (mut frame, trouble, unapplied, builds, resolutions, groups) = tokio::try_join!(
+    let (mut frame, trouble, unapplied, builds, resolutions, groups, stopped) = tokio::try_join!(
         site.frame(
             &ask,
             &selection,
@@ -128,12 +129,24 @@ pub(crate) async fn package(
         async { Ok(db::history_builds(&site.pool, package.id, before, limit + 1).await?) },
         async { Ok(db::history_resolutions(&site.pool, package.id, before, limit + 1).await?) },
         async { Ok(db::package_groups(&site.pool, &[package.base_id]).await?) },
+        async { Ok(suspended::of_package(&site.pool, package.base_id).await?) },
     )?;
+    frame.notices.extend(stopped.holds(&frame.clock));
     let feed = format!("/feeds/package/{}", crate::address::encode(&package.name));
     frame.feed = Some(frame.addresses.to(&feed));
     let made = Maker { site: &site, frame: &frame, package, collection: &collection };
     let page = made
-        .page(&ask, trouble, unapplied, builds, resolutions, limit, before.is_some(), &selection)
+        .page(
+            &ask,
+            trouble,
+            unapplied,
+            builds,
+            resolutions,
+            limit,
+            before.is_some(),
+            &selection,
+            &stopped,
+        )
         .await?;
     let page = Page { groups: group_links(&frame, &groups, package.base_id), ..page };
     super::page(&page)
@@ -162,7 +175,7 @@ pub(super) async fn unknown(site: &Site, name: &str) -> Result<Error, Error> {
 }
 
 /// Reads `last_seen_ts`: seconds since 1970, with up to six digits behind the point.
-fn last_seen(ask: &Ask) -> Result<Option<DateTime<Utc>>, Error> {
+pub(crate) fn last_seen(ask: &Ask) -> Result<Option<DateTime<Utc>>, Error> {
     let Some(text) = ask.value("last_seen_ts").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
@@ -181,6 +194,20 @@ fn last_seen(ask: &Ask) -> Result<Option<DateTime<Utc>>, Error> {
                 "Leave out the parameter \u{201c}last_seen_ts\u{201d} to see the newest entries.",
             )
         })
+}
+
+/// A time as [`last_seen`] reads it.
+pub(crate) fn seen(time: DateTime<Utc>) -> String {
+    format!("{}.{:06}", time.timestamp(), time.timestamp_subsec_micros())
+}
+
+/// A reason as a part of a sentence.
+fn lower(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    text
 }
 
 /// Everything that the parts of the page are made from.
@@ -203,6 +230,7 @@ impl<'a> Maker<'a> {
         limit: i64,
         older_part: bool,
         selection: &Selection,
+        stopped: &Stopped,
     ) -> Result<Page<'a>, Error> {
         let package = self.package;
         let state = state_of(package);
@@ -255,7 +283,9 @@ impl<'a> Maker<'a> {
             .map(|task| TaskLine::new(self.site, self.frame, task, None))
             .collect();
         let all_tasks = of_last().count();
-        let reasons = self.reasons();
+        let mut reasons: Vec<String> =
+            self.reasons().iter().map(|reason| lower(reason.text())).collect();
+        reasons.extend(stopped.sentences(self.collection.id, &self.frame.clock));
         let suspects_of = format!(
             "of {} since {}",
             text::plural(broke_changes.first().map_or(0, |change| change.owner_total), "change"),
@@ -283,7 +313,7 @@ impl<'a> Maker<'a> {
             changed: self.changed(state, &trouble, broke_changes, unapplied.clone()),
             history: self.history(history_builds, history_resolutions, &tasks, &history_changes),
             facts: self.facts(&unapplied),
-            priority: self.priority(&reasons),
+            priority: self.priority().filter(|_| reasons.is_empty()),
             links: self.links(),
             bug: super::bug_report::is_possible(package, self.collection).then(|| {
                 let collection = crate::address::encode(&self.collection.name);
@@ -299,7 +329,7 @@ impl<'a> Maker<'a> {
             tasks: failed,
             suspects,
             suspects_of,
-            reasons: reasons.iter().map(|reason| reason.text()).collect(),
+            reasons,
             groups: Vec::new(),
             older,
             newer: older_part,

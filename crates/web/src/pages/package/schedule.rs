@@ -1,10 +1,10 @@
 //! The column beside: when the package is built next, and links.
 
-use koschei_core::scheduling::{SchedulingFacts, SkipReason};
-use koschei_core::{priorities, scheduling};
+use koschei_core::scheduling::Reason;
 use koschei_db::pages::{ChangeRow, CollectionRow, PackageRow};
 
 use super::Maker;
+use crate::pages::schedule;
 use crate::text;
 
 pub(super) struct Priority {
@@ -14,19 +14,8 @@ pub(super) struct Priority {
 }
 
 impl Maker<'_> {
-    pub(super) fn reasons(&self) -> Vec<scheduling::Reason> {
-        let package = self.package;
-        scheduling::reasons(&SchedulingFacts {
-            blocked: package.blocked,
-            tracked: package.tracked,
-            resolved: package.resolved,
-            skip_resolution: package.skip_resolution,
-            last_build_id: package.last_build_id,
-            last_complete_build_id: package.last_complete_build_id,
-            skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
-            build_group_resolved: self.collection.latest_repo_resolved,
-            waits_for_koji: package.not_before.is_some_and(|time| time > self.frame.clock.now),
-        })
+    pub(super) fn reasons(&self) -> Vec<Reason> {
+        schedule::reasons_of(self.package, self.collection, self.frame.clock.now)
     }
 
     pub(super) fn facts(&self, unapplied: &[ChangeRow]) -> Vec<(&'static str, String)> {
@@ -53,19 +42,14 @@ impl Maker<'_> {
         facts
     }
 
-    pub(super) fn priority(&self, reasons: &[scheduling::Reason]) -> Option<Priority> {
-        let started = self.package.last_started.filter(|_| reasons.is_empty())?;
+    /// How urgent the next build is; `None` when none can be planned.
+    pub(super) fn priority(&self) -> Option<Priority> {
         let package = self.package;
-        let weights = priorities::Weights {
-            static_: package.static_priority,
-            manual: package.manual_priority,
-            build: package.build_priority,
-            dependency: package.dependency_priority,
-        };
+        let now = self.frame.clock.now;
+        let current = schedule::current_priority(self.site, package, self.collection, now)?;
         let parameters = &self.site.config.priorities;
-        let hours = (self.frame.clock.now - started).num_seconds() as f64 / 3600.0;
+        let hours = schedule::hours_since(package.last_started?, now);
         let coefficient = self.collection.priority_coefficient;
-        let current = parameters.current(&weights, hours, coefficient);
         let mut parts = vec![("By time", text::count(parameters.time(hours).floor() as i64))];
         for (name, value) in [
             ("By changed dependencies", package.dependency_priority),
