@@ -64,6 +64,8 @@ pub enum Frontpage {
     GroupsOverview,
     /// Statistics.
     Statistics,
+    /// The login for those who are not logged in, and the summary for those who are.
+    Login,
 }
 
 /// A link of a package to a page elsewhere, with placeholders in braces such as `{package.name}`.
@@ -113,8 +115,8 @@ impl TryFrom<&Config> for WebConfig {
             path_prefix,
             external_url,
             frontpage: match config.frontend.frontpage {
-                // Login is no page to look at: who is logged in already would see nothing.
-                config::Frontpage::PackageList | config::Frontpage::Login => Frontpage::PackageList,
+                config::Frontpage::PackageList => Frontpage::PackageList,
+                config::Frontpage::Login => Frontpage::Login,
                 config::Frontpage::CollectionList => Frontpage::CollectionList,
                 config::Frontpage::GroupsOverview => Frontpage::GroupsOverview,
                 config::Frontpage::Statistics => Frontpage::Statistics,

@@ -105,7 +105,8 @@ impl Chart {
         if most == 0 {
             return None;
         }
-        let top = round_up(most);
+        // With room above the highest line, where the scale says its highest value.
+        let top = round_up(most + most / 5 + 1);
         let line = |value: fn(&Day) -> i64| {
             let points: Vec<String> = days
                 .iter()
@@ -215,8 +216,8 @@ mod tests {
             unresolved: 3,
         };
         let chart = Chart::new(&[day(1, 0), day(2, 7), day(3, 9)]).expect("a chart");
-        assert_eq!(chart.scale, ["10", "5"]);
-        assert_eq!(chart.failing, "M0 100.0L500 30.0L1000 10.0");
+        assert_eq!(chart.scale, ["16", "8"]);
+        assert_eq!(chart.failing, "M0 100.0L500 56.2L1000 43.8");
         assert_eq!(chart.says, "In 3 days failing went from 0 to 9; unresolved is 3 again.");
         assert!(Chart::new(&[Day { unresolved: 0, ..day(1, 0) }]).is_none());
         assert_eq!([1, 3, 11, 1449, 20000].map(round_up), [2, 4, 16, 1600, 20000]);

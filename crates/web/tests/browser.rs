@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 const AXE: &str = "axe-core@4.10.3";
 
 /// Pages as everybody sees them, and as an administrator does.
-const PUBLIC: [(&str, &str); 20] = [
+const PUBLIC: [(&str, &str); 32] = [
     ("front", "/"),
     ("front-all", "/?collection="),
     ("packages", "/packages?collection=f46"),
@@ -46,6 +46,18 @@ const PUBLIC: [(&str, &str); 20] = [
     ("stats", "/stats"),
     ("documentation", "/documentation"),
     ("missing", "/package/pyhton-lxml"),
+    ("packages-narrowed", "/packages?collection=f46&state=failing&since=7d&group=python-sig"),
+    ("packages-none", "/packages?collection=f44&state=failing&since=1d"),
+    ("packages-untracked", "/packages?collection=f45&untracked=1&order_by=-name"),
+    ("search-none", "/search?q=nothing-is-called-so"),
+    ("broken-all", "/broken?collection="),
+    ("held", "/package/python-cython"),
+    ("untracked", "/package/Zope"),
+    ("blocked", "/package/thunderbird"),
+    ("stale", "/packages?collection=f44"),
+    ("buildroot", "/collection/epel10"),
+    ("running", "/package/libsigc%2B%2B20?collection=f45"),
+    ("wrong", "/packages?page=x"),
 ];
 const PRIVATE: [(&str, &str); 8] = [
     ("edit-package", "/package/python-lxml/edit?collection=f46"),
@@ -58,12 +70,18 @@ const PRIVATE: [(&str, &str); 8] = [
     ("logout", "/logout"),
 ];
 
-/// The site at an address of this machine.
+/// The site at an address of this machine, where whoever logs in is an administrator.
 async fn serve() -> (koschei_db::testing::Database, String) {
+    serve_for("developer").await
+}
+
+/// The site, where whoever logs in is this one.
+async fn serve_for(name: &str) -> (koschei_db::testing::Database, String) {
     let database = koschei_db::testing::database().await;
     sqlx::raw_sql(include_str!("world.sql")).execute(database.pool()).await.unwrap();
     sqlx::raw_sql(
-        "INSERT INTO \"user\" (name, admin) VALUES ('developer', true);
+        "INSERT INTO \"user\" (name, admin) VALUES ('developer', true), ('newbie', false);
+         INSERT INTO hold (group_id, until, reason) VALUES (1, now() + interval '2 days', 'Python 3.15 is being rebuilt.');
          INSERT INTO log_entry (user_id, environment, message, base_id)
            SELECT u.id, 'admin', 'Package bash (f46): manual priority set to 500', b.id
            FROM \"user\" u, base_package b WHERE u.name = 'developer' AND b.name = 'bash'",
@@ -73,7 +91,7 @@ async fn serve() -> (koschei_db::testing::Database, String) {
     .unwrap();
     let login = Login {
         secret: Some("secret".to_owned()),
-        bypass: Some("developer".to_owned()),
+        bypass: Some(name.to_owned()),
         ..Login::default()
     };
     let config = WebConfig { login, ..site::config() };
@@ -157,15 +175,31 @@ fn keep(browser: &Browser, name: &str) {
     }
 }
 
+/// As on paper.
+fn keep_print(browser: &Browser, name: &str) {
+    if let Some(directory) = std::env::var_os("KOSCHEI_SHOTS") {
+        let paper = json!({ "printBackground": false, "paperWidth": 8.27, "paperHeight": 11.69 });
+        let printed = browser.devtools("Page.printToPDF", &paper);
+        let printed =
+            base64::engine::general_purpose::STANDARD.decode(printed["data"].as_str().unwrap());
+        std::fs::write(Path::new(&directory).join(format!("{name}.pdf")), printed.unwrap())
+            .unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_can_be_read_by_everybody_on_everything() {
-    let (_database, site) = serve().await;
+    let (database, site) = serve().await;
+    let pool = database.pool().clone();
     tokio::task::spawn_blocking(move || {
         let axe = axe();
         let browser = Browser::start(1280, 900);
-        let mut wrong = Vec::new();
-        let mut check = |name: &str, path: &str| {
-            for (width, theme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
+        let wrong = std::cell::RefCell::new(Vec::new());
+        let check = |name: &str, path: &str| {
+            // Shape and words are the same in the other combinations, which are for looking at only.
+            let combinations = [(1280, "light"), (360, "dark"), (1280, "dark"), (360, "light")];
+            let tried = if std::env::var_os("KOSCHEI_SHOTS").is_some() { 4 } else { 2 };
+            for (width, theme) in combinations.into_iter().take(tried) {
                 look(&browser, width, theme);
                 browser.open(&format!("{site}{path}"));
                 keep(&browser, &format!("{name}-{width}-{theme}"));
@@ -174,24 +208,31 @@ async fn every_page_can_be_read_by_everybody_on_everything() {
                     "const e = document.documentElement; return e.scrollWidth - e.clientWidth",
                 );
                 if scroll != 0 {
-                    wrong.push(format!("{page} is {scroll} pixels too wide"));
+                    wrong.borrow_mut().push(format!("{page} is {scroll} pixels too wide"));
                 }
-                // Shape and words are the same in other combinations; colours are not.
                 if (width == 1280) == (theme == "light") {
-                    wrong.extend(
-                        serious(&browser, &axe).into_iter().map(|one| format!("{page}: {one}")),
-                    );
+                    let found = serious(&browser, &axe);
+                    wrong.borrow_mut().extend(found.iter().map(|one| format!("{page}: {one}")));
                 }
             }
         };
         for (name, path) in PUBLIC {
             check(name, path);
         }
+        for (name, path) in PUBLIC {
+            if ["front", "packages", "failing", "unresolved", "broken", "build"].contains(&name) {
+                browser.open(&format!("{site}{path}"));
+                keep_print(&browser, name);
+            }
+        }
         browser.open(&format!("{site}/login"));
         for (name, path) in PRIVATE {
             check(name, path);
         }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        tokio::runtime::Handle::current().block_on(pool.close());
+        check("database-away", "/packages?collection=f46");
+        assert!(browser.text().contains("The database does not answer"));
+        assert!(wrong.borrow().is_empty(), "{}", wrong.borrow().join("\n"));
     })
     .await
     .unwrap();
@@ -229,14 +270,8 @@ async fn a_person_logs_in_changes_things_and_logs_out() {
             .unwrap();
     tokio::task::spawn_blocking(move || {
         let browser = Browser::start(1280, 900);
-        let says = |what: &str| {
-            until(
-                &browser,
-                what,
-                &format!("return document.readyState === 'complete' && document.body.innerText.includes({})", json!(what)),
-            )
-        };
-        // All of it without JavaScript.
+        let says = |what: &str| says(&browser, what);
+        // All of it without JavaScript. Who has not logged in is offered to read, and led back after the login.
         browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
         browser.open(&format!("{site}/package/bash?collection=f45"));
         assert!(!browser.text().contains("Log out"));
@@ -244,9 +279,17 @@ async fn a_person_logs_in_changes_things_and_logs_out() {
         says("Edit bash in Fedora 45");
         assert!(browser.text().contains("developer"));
         type_into(&browser, "#manual", "12");
+        type_into(&browser, "#static", "30");
         click(&browser, "form.edit button");
-        says("manual priority set to 12.");
-        assert!(browser.evaluate("return location.pathname").as_str().unwrap().ends_with("/package/bash"));
+        says("manual priority set to 12");
+        says("static priority set to 30");
+        assert!(
+            browser
+                .evaluate("return location.pathname")
+                .as_str()
+                .unwrap()
+                .ends_with("/package/bash")
+        );
 
         browser.open(&format!("{site}/package/bash/edit?collection=f45"));
         type_into(&browser, "#arches", "vax");
@@ -277,6 +320,135 @@ async fn a_person_logs_in_changes_things_and_logs_out() {
         click(&browser, "header .who button");
         says("You are logged out.");
         assert!(browser.text().contains("Log in"));
+    })
+    .await
+    .unwrap();
+}
+
+/// Whether the page says something once it is there.
+fn says(browser: &Browser, what: &str) {
+    let script = format!(
+        "return document.readyState === 'complete' && document.body.innerText.includes({})",
+        json!(what)
+    );
+    until(browser, what, &script);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_changes_nothing_and_a_user_what_everybody_may() {
+    let (database, site) = serve_for("newbie").await;
+    let running: i32 =
+        sqlx::query_scalar("SELECT id FROM build WHERE state = 2 ORDER BY id LIMIT 1")
+            .fetch_one(database.pool())
+            .await
+            .unwrap();
+    tokio::task::spawn_blocking(move || {
+        let browser = Browser::start(1280, 900);
+        browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+        let forms = || browser.evaluate("return document.querySelectorAll('main form').length");
+        // Logged out: nothing to press but what finds, and every form leads to the login.
+        for path in ["/", "/packages", "/package/bash", "/groups/rust-sig", "/broken"] {
+            browser.open(&format!("{site}{path}"));
+            assert_eq!(forms(), 0, "{path}");
+            assert!(browser.text().contains("Log in"), "{path}");
+            assert!(!browser.text().contains("Add packages"), "{path}");
+        }
+        browser.open(&format!("{site}/build/{running}"));
+        assert_eq!(forms(), 0);
+        browser.open(&format!("{site}/add-packages?collection=f45"));
+        says(&browser, "newbie");
+        says(&browser, "Add packages");
+
+        // A user: priorities by hand, packages, groups of their own; not what is left to others.
+        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
+        assert!(!browser.text().contains("Static priority"));
+        type_into(&browser, "#manual", "7");
+        click(&browser, "form.edit button");
+        says(&browser, "manual priority set to 7");
+        browser.open(&format!("{site}/build/{running}"));
+        assert!(!browser.text().contains("Cancel this build"));
+        browser.open(&format!("{site}/groups/rust-sig"));
+        assert_eq!(browser.evaluate("return document.querySelectorAll('main a[href$=edit]').length"), 0);
+        browser.open(&format!("{site}/groups/rust-sig/edit"));
+        says(&browser, "This group is not yours");
+        keep(&browser, "forbidden-1280-light");
+        browser.open(&format!("{site}/groups"));
+        browser.open(&format!("{site}/user/newbie"));
+        says(&browser, "You own no group");
+
+        // A login that ended while a form was open: nothing is lost but a step.
+        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
+        browser.devtools("Network.clearBrowserCookies", &json!({}));
+        type_into(&browser, "#manual", "9");
+        click(&browser, "form.edit button");
+        says(&browser, "You have to log in first");
+        keep(&browser, "expired-1280-light");
+        click(&browser, "main a.btn.main");
+        says(&browser, "newbie");
+
+        // Who sends more forms than a person does waits.
+        browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": false }));
+        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
+        browser.evaluate(
+            "window.over = null; const form = new URLSearchParams(new FormData(document.querySelector('form.edit')));
+             Promise.all([...Array(40)].map(() => fetch(location.href.split('?')[0], {method: 'POST', body: form})))
+               .then(all => { window.over = all.some(one => one.status === 429); })",
+        );
+        assert_eq!(until(&browser, "an end", "return window.over"), true);
+        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
+        click(&browser, "form.edit button");
+        says(&browser, "Too many forms at once");
+        keep(&browser, "too-many-1280-light");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_looks_after_a_group() {
+    let (_database, site) = serve_for("zbyszek").await;
+    tokio::task::spawn_blocking(move || {
+        let browser = Browser::start(1280, 900);
+        browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+        browser.open(&format!("{site}/login?next=/groups"));
+        says(&browser, "Yours");
+        keep(&browser, "groups-mine-1280-light");
+        click(&browser, "main a[href$='/groups/rust-sig']");
+        says(&browser, "Owners: decathorpe and zbyszek");
+        click(&browser, "main a[href$=edit]");
+        says(&browser, "Edit the group rust-sig");
+        type_into(&browser, "#packages", "rust-nettle bash no-such-package");
+        type_into(&browser, "#owners", " ");
+        // The browser itself asks for owners; a server that is asked all the same says it, too.
+        browser.evaluate("document.querySelector('form.edit').noValidate = true");
+        click(&browser, "form.edit button");
+        says(&browser, "The group needs at least one owner");
+        for (width, theme) in [(1280, "light"), (360, "dark")] {
+            look(&browser, width, theme);
+            keep(&browser, &format!("mistakes-{width}-{theme}"));
+        }
+        look(&browser, 1280, "light");
+        type_into(&browser, "#owners", "decathorpe zbyszek");
+        browser.evaluate("document.querySelector('form.edit').noValidate = true");
+        click(&browser, "form.edit button");
+        says(&browser, "no-such-package is not known");
+        type_into(&browser, "#packages", "rust-nettle bash");
+        click(&browser, "form.edit button");
+        says(&browser, "The group is changed.");
+        says(&browser, "2 packages in this group");
+
+        // The other way round: from the package.
+        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
+        says(&browser, "Groups that you may change");
+        click(&browser, "#group-2");
+        click(&browser, "form.edit button");
+        says(&browser, "Done.");
+        keep(&browser, "done-1280-light");
+        browser.open(&format!("{site}/groups/rust-sig"));
+        says(&browser, "1 package in this group");
+        browser.open(&format!("{site}/package/rust-nettle/log"));
+        browser.open(&format!("{site}/groups/kde-sig/edit"));
+        says(&browser, "This group is not yours");
     })
     .await
     .unwrap();

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use koschei_web::{Frontpage, State, WebConfig};
-use site::{check_html, links, site, site_with};
+use site::{Browser, check_html, links, site, site_with, with_login};
 
 const AFFECTED: &str = "/affected-by/libxml2-devel?epoch1=0&version1=2.14.6&release1=1.fc46&epoch2=0&version2=2.15.1\
                         &release2=1.fc46&collection=f46";
@@ -114,6 +114,7 @@ async fn a_failing_package_is_told_from_verdict_to_history() {
         "(2 days), on all four architectures.",
         "The likely cause is libxml2-devel 2.14.6 \u{2192} 2.15.1.",
         "A new build is under way.",
+        "Read build.log What to do next File a bug",
         "Where it fails",
         "failed aarch64 106204412",
         "Likely culprits of 11 changes since the last good build",
@@ -123,6 +124,7 @@ async fn a_failing_package_is_told_from_verdict_to_history() {
         "redhat-rpm-config",
         "What to do next",
         "koji build --scratch f46 python-lxml-6.0.2-2.fc46.src.rpm",
+        "File a bug if somebody else has to mend it; the form is filled in.",
         "Next build Not schedulable: package has a running build.",
         "python-sig",
         "History",
@@ -674,6 +676,15 @@ async fn affected_by_needs_all_its_values() {
         "4 builds in Rawhide failed after a good build, with a change of libxml2-devel between 2.14.6-1.fc46 and 2.15.1-1.fc46."
     ));
     assert!(text.contains("failing kf6-kdoctools"));
+    assert!(!text.contains("again; look at how"), "{text}");
+    sqlx::raw_sql(
+        "UPDATE package SET last_complete_build_state = 3 WHERE name = 'kf6-kdoctools' AND collection_id = 1",
+    )
+    .execute(site.database.pool())
+    .await
+    .unwrap();
+    let text = site.text(AFFECTED).await;
+    assert!(text.contains("One of them builds again; look at how it was mended."), "{text}");
     for wrong in [
         AFFECTED.replace("epoch1=0&", ""),
         AFFECTED.replace("epoch2=0", "epoch2=x"),
@@ -1016,6 +1027,21 @@ async fn the_front_page_can_be_another_one() {
         let site = site_with(config, include_str!("world.sql")).await;
         assert!(site.text("/").await.contains(words), "{frontpage:?}");
     }
+}
+
+#[tokio::test]
+async fn with_the_login_as_front_page_everybody_logs_in_first() {
+    let config = WebConfig { frontpage: Frontpage::Login, ..with_login() };
+    let site = site_with(config, include_str!("world.sql")).await;
+    let answer = site.get("/").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), "/login?next=%2F");
+    let mut browser = Browser::of(&site, "zbyszek").await;
+    assert!(browser.get("/").await.text().contains("Package summary"), "and nobody twice");
+    // Where nobody can log in there is nothing to wait for.
+    let config = WebConfig { frontpage: Frontpage::Login, ..site::config() };
+    let site = site_with(config, include_str!("world.sql")).await;
+    assert!(site.text("/").await.contains("Package summary"));
 }
 
 #[tokio::test]

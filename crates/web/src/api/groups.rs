@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::json;
 use crate::error::Error;
-use crate::pages::groups::find;
-use crate::site::{SharedSite, Site};
+use crate::pages::groups::Named;
+use crate::site::SharedSite;
 
 /// A group in the list.
 #[derive(Serialize)]
@@ -41,24 +41,12 @@ struct Group<'a> {
     packages: &'a [String],
 }
 
-/// A global group.
-pub(super) async fn global(
+/// A group.
+pub(super) async fn one(
     State(site): State<SharedSite>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
 ) -> Result<Response, Error> {
-    group(&site, None, &name).await
-}
-
-/// A group of a user.
-pub(super) async fn of_user(
-    State(site): State<SharedSite>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Response, Error> {
-    group(&site, Some(&namespace), &name).await
-}
-
-async fn group(site: &Site, namespace: Option<&str>, name: &str) -> Result<Response, Error> {
-    let group = find(site, namespace, name).await?;
+    let group = named.find(&site).await?;
     let packages = entities::group_packages(&site.pool, group.id).await?;
     json(&Group {
         namespace: group.namespace.as_deref(),

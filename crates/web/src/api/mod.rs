@@ -36,8 +36,8 @@ pub(crate) fn routes() -> Router<SharedSite> {
         .route("/api/v1/collections/diff/{a}/{b}", get(collections::difference))
         .route("/api/v1/freshness", get(collections::freshness))
         .route("/api/v1/groups", get(groups::list))
-        .route("/api/v1/groups/{name}", get(groups::global))
-        .route("/api/v1/groups/{namespace}/{name}", get(groups::of_user))
+        .route("/api/v1/groups/{name}", get(groups::one))
+        .route("/api/v1/groups/{namespace}/{name}", get(groups::one))
         .route("/api/v1/openapi.json", get(description))
 }
 

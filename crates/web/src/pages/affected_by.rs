@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use koschei_core::states::PackageState;
 use koschei_db::pages::{self as db, DependencyInterval};
 
 use crate::error::Error;
@@ -31,6 +32,7 @@ struct Page<'a> {
     frame: &'a Frame,
     name: &'a str,
     lede: String,
+    mended: String,
     lines: Vec<Line>,
     total: i64,
 }
@@ -90,6 +92,13 @@ pub(crate) async fn affected_by(
         evr(&interval.from),
         evr(&interval.to),
     );
+    let good = affected
+        .iter()
+        .filter(|one| {
+            let now = super::state(false, true, one.resolved, one.last_complete_build_state);
+            now == PackageState::Ok
+        })
+        .count();
     let lines = affected
         .into_iter()
         .map(|one| Line {
@@ -112,5 +121,14 @@ pub(crate) async fn affected_by(
             name: one.name,
         })
         .collect();
-    super::page(&Page { frame: &frame, name: &name, lede, lines, total })
+    let mended = match (good, total) {
+        (0, _) => String::new(),
+        (1, 1) => "It builds again; look at how it was mended.".to_owned(),
+        (1, _) => "One of them builds again; look at how it was mended.".to_owned(),
+        (good, _) => format!(
+            "{} of them build again; look at how they were mended.",
+            text::count(good as i64)
+        ),
+    };
+    super::page(&Page { frame: &frame, name: &name, lede, mended, lines, total })
 }

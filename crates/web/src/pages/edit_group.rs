@@ -11,7 +11,7 @@ use koschei_db::{administration, forms as db_forms};
 use crate::error::Error;
 use crate::forms::{self, Form, few, is_name, visitor_of};
 use crate::login::Visitor;
-use crate::pages::groups::{find, may_edit};
+use crate::pages::groups::{Named, may_edit};
 use crate::request::Ask;
 use crate::site::{Frame, Section, SharedSite, Site, Tabs};
 use crate::text;
@@ -62,13 +62,8 @@ fn full_name(group: &GroupPage) -> GroupName {
 }
 
 /// The group, if the visitor may change it.
-async fn own_group(
-    site: &Site,
-    visitor: &Visitor,
-    namespace: Option<&str>,
-    name: &str,
-) -> Result<GroupPage, Error> {
-    let group = find(site, namespace, name).await?;
+async fn own_group(site: &Site, visitor: &Visitor, named: &Named) -> Result<GroupPage, Error> {
+    let group = named.find(site).await?;
     if may_edit(visitor, &group) {
         return Ok(group);
     }
@@ -196,32 +191,14 @@ pub(crate) async fn add(
     page(&site, &ask, "Add a group", None, Values::of(&form), mistakes).await
 }
 
-/// The form for a global group.
-pub(crate) async fn show_global(
+/// The form for a group.
+pub(crate) async fn show(
     State(site): State<SharedSite>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
     ask: Ask,
 ) -> Result<Response, Error> {
-    show(&site, &ask, None, &name).await
-}
-
-/// The form for a group of a user.
-pub(crate) async fn show_of_user(
-    State(site): State<SharedSite>,
-    Path((namespace, name)): Path<(String, String)>,
-    ask: Ask,
-) -> Result<Response, Error> {
-    show(&site, &ask, Some(&namespace), &name).await
-}
-
-async fn show(
-    site: &Site,
-    ask: &Ask,
-    namespace: Option<&str>,
-    name: &str,
-) -> Result<Response, Error> {
-    let visitor = visitor_of(site, ask)?;
-    let group = own_group(site, visitor, namespace, name).await?;
+    let visitor = visitor_of(&site, &ask)?;
+    let group = own_group(&site, visitor, &named).await?;
     let packages = entities::group_packages(&site.pool, group.id).await?;
     let values = Values {
         name: group.name.clone(),
@@ -229,37 +206,17 @@ async fn show(
         owners: group.owners.join("\n"),
     };
     let title = format!("Edit the group {}", full_name(&group));
-    page(site, ask, &title, Some(&group), values, Vec::new()).await
+    page(&site, &ask, &title, Some(&group), values, Vec::new()).await
 }
 
-/// Changes a global group.
-pub(crate) async fn edit_global(
+/// Changes a group.
+pub(crate) async fn edit(
     State(site): State<SharedSite>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
     ask: Ask,
     form: Form,
 ) -> Result<Response, Error> {
-    edit(&site, &ask, None, &name, form).await
-}
-
-/// Changes a group of a user.
-pub(crate) async fn edit_of_user(
-    State(site): State<SharedSite>,
-    Path((namespace, name)): Path<(String, String)>,
-    ask: Ask,
-    form: Form,
-) -> Result<Response, Error> {
-    edit(&site, &ask, Some(&namespace), &name, form).await
-}
-
-async fn edit(
-    site: &Site,
-    ask: &Ask,
-    namespace: Option<&str>,
-    name: &str,
-    form: Form,
-) -> Result<Response, Error> {
-    let mut group = own_group(site, &form.visitor, namespace, name).await?;
+    let mut group = own_group(&site, &form.visitor, &named).await?;
     let mut mistakes = Vec::new();
     let (new_name, packages, owners) = read(&form, &mut mistakes);
     if mistakes.is_empty() {
@@ -272,13 +229,13 @@ async fn edit(
             Ok(changed) => {
                 group.name = new_name;
                 let said = if changed { "The group is changed." } else { "Nothing was different." };
-                return Ok(form.done(site, &path(&group, ""), said));
+                return Ok(form.done(&site, &path(&group, ""), said));
             }
             Err(error) => mistakes.push(forms::mistake(error)?),
         }
     }
     let title = format!("Edit the group {}", full_name(&group));
-    page(site, ask, &title, Some(&group), Values::of(&form), mistakes).await
+    page(&site, &ask, &title, Some(&group), Values::of(&form), mistakes).await
 }
 
 #[derive(Template)]
@@ -291,33 +248,15 @@ struct DeletePage<'a> {
     back: String,
 }
 
-/// Asks whether to delete a global group.
-pub(crate) async fn ask_global(
+/// Asks whether to delete a group.
+pub(crate) async fn ask_to_delete(
     State(site): State<SharedSite>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
     ask: Ask,
 ) -> Result<Response, Error> {
-    ask_to_delete(&site, &ask, None, &name).await
-}
-
-/// Asks whether to delete a group of a user.
-pub(crate) async fn ask_of_user(
-    State(site): State<SharedSite>,
-    Path((namespace, name)): Path<(String, String)>,
-    ask: Ask,
-) -> Result<Response, Error> {
-    ask_to_delete(&site, &ask, Some(&namespace), &name).await
-}
-
-async fn ask_to_delete(
-    site: &Site,
-    ask: &Ask,
-    namespace: Option<&str>,
-    name: &str,
-) -> Result<Response, Error> {
-    let visitor = visitor_of(site, ask)?;
-    let group = own_group(site, visitor, namespace, name).await?;
-    let frame = site.bare_frame(ask, format!("Delete the group {}", full_name(&group)));
+    let visitor = visitor_of(&site, &ask)?;
+    let group = own_group(&site, visitor, &named).await?;
+    let frame = site.bare_frame(&ask, format!("Delete the group {}", full_name(&group)));
     super::page(&DeletePage {
         name: full_name(&group).to_string(),
         packages: text::plural(group.packages, "package"),
@@ -327,36 +266,18 @@ async fn ask_to_delete(
     })
 }
 
-/// Deletes a global group.
-pub(crate) async fn delete_global(
+/// Deletes a group.
+pub(crate) async fn delete(
     State(site): State<SharedSite>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
     form: Form,
 ) -> Result<Response, Error> {
-    delete(&site, None, &name, form).await
-}
-
-/// Deletes a group of a user.
-pub(crate) async fn delete_of_user(
-    State(site): State<SharedSite>,
-    Path((namespace, name)): Path<(String, String)>,
-    form: Form,
-) -> Result<Response, Error> {
-    delete(&site, Some(&namespace), &name, form).await
-}
-
-async fn delete(
-    site: &Site,
-    namespace: Option<&str>,
-    name: &str,
-    form: Form,
-) -> Result<Response, Error> {
-    let group = own_group(site, &form.visitor, namespace, name).await?;
+    let group = own_group(&site, &form.visitor, &named).await?;
     let mut connection = site.pool.acquire().await.map_err(koschei_db::Error::from)?;
     let done = db_forms::delete_group(&mut connection, &form.actor(), &full_name(&group)).await;
     match done {
         Ok(_) => {
-            Ok(form.done(site, "/groups", &format!("The group {} is deleted.", full_name(&group))))
+            Ok(form.done(&site, "/groups", &format!("The group {} is deleted.", full_name(&group))))
         }
         Err(error) => Err(Error::bad_request("Nothing was changed", forms::mistake(error)?)),
     }

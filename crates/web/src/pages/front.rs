@@ -37,6 +37,8 @@ struct Front<'a> {
     causes: &'a [Grouped],
     causes_total: usize,
     causes_href: String,
+    /// Where all that turned are listed, red ones first; for one collection.
+    turned_href: Option<String>,
     chart: Option<Chart>,
 }
 
@@ -78,6 +80,11 @@ struct TurnedLine {
 pub(crate) async fn front(State(site): State<SharedSite>, ask: Ask) -> Result<Response, Error> {
     match site.config.frontpage {
         Frontpage::PackageList => {}
+        // Where nobody can log in, and for those who have, there is something to see.
+        Frontpage::Login if ask.visitor.is_none() && site.config.login.is_possible() => {
+            return Ok(crate::frame::redirect(&site.login_address(&ask.here())));
+        }
+        Frontpage::Login => {}
         Frontpage::CollectionList => {
             return super::collections::collections(State(site), ask).await;
         }
@@ -145,6 +152,10 @@ pub(crate) async fn front(State(site): State<SharedSite>, ask: Ask) -> Result<Re
         causes_total: causes.len(),
         causes: causes.get(..CAUSES.min(causes.len())).unwrap_or_default(),
         causes_href: broken::address(&frame, &selection),
+        turned_href: selection.one().filter(|_| !several).map(|one| {
+            let name = crate::address::encode(&one.name);
+            frame.addresses.to(&format!("/packages?collection={name}&since=1d&order_by=state"))
+        }),
         chart,
         frame: &frame,
     };

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use koschei_db::pages::{self as db, GroupPage, GroupRow, PackageSet};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::login::Visitor;
@@ -78,6 +79,22 @@ pub(crate) fn may_edit(visitor: &Visitor, group: &GroupPage) -> bool {
     visitor.admin || group.owners.contains(&visitor.name)
 }
 
+/// A group as its address names it: a global one, or one of a user.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    /// User whose group it is; the addresses of global groups have none.
+    pub(crate) namespace: Option<String>,
+    /// Name.
+    pub(crate) name: String,
+}
+
+impl Named {
+    /// The group of this name.
+    pub(crate) async fn find(&self, site: &Site) -> Result<GroupPage, Error> {
+        find(site, self.namespace.as_deref(), &self.name).await
+    }
+}
+
 /// The group of this name.
 pub(crate) async fn find(
     site: &Site,
@@ -104,37 +121,26 @@ pub(crate) async fn find_named(site: &Site, full_name: &str) -> Result<GroupPage
     }
 }
 
-/// A global group.
-pub(crate) async fn global_group(
+/// A group with its packages.
+pub(crate) async fn group(
     State(site): State<SharedSite>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
     ask: Ask,
 ) -> Result<Response, Error> {
-    group(&site, &ask, None, &name).await
-}
-
-/// A group of a user.
-pub(crate) async fn user_group(
-    State(site): State<SharedSite>,
-    Path((namespace, name)): Path<(String, String)>,
-    ask: Ask,
-) -> Result<Response, Error> {
-    group(&site, &ask, Some(&namespace), &name).await
-}
-
-async fn group(
-    site: &Site,
-    ask: &Ask,
-    namespace: Option<&str>,
-    name: &str,
-) -> Result<Response, Error> {
+    let (selection, group) = tokio::try_join!(site.selection(&ask), named.find(&site))?;
+    let Named { namespace, name } = &named;
     let title = match namespace {
         Some(namespace) => format!("{namespace}/{name}"),
-        None => name.to_owned(),
+        None => name.clone(),
     };
-    let (selection, group) = tokio::try_join!(site.selection(ask), find(site, namespace, name))?;
     let mut frame = site
-        .frame(ask, &selection, Section::Groups, title.clone(), Tabs::SamePage { all: Some("All") })
+        .frame(
+            &ask,
+            &selection,
+            Section::Groups,
+            title.clone(),
+            Tabs::SamePage { all: Some("All") },
+        )
         .await?;
     let name_part = match namespace {
         Some(namespace) => {
@@ -143,14 +149,14 @@ async fn group(
         None => crate::address::encode(name),
     };
     frame.feed = Some(frame.addresses.to(&format!("/feeds/group/{name_part}")));
-    let table = table(site, ask, &frame, &selection, PackageSet::Group(group.id), false).await?;
+    let table = table(&site, &ask, &frame, &selection, PackageSet::Group(group.id), false).await?;
     super::page(&Page {
         owners: text::enumeration(&group.owners),
         edit: ask
             .visitor
             .as_ref()
             .filter(|visitor| may_edit(visitor, &group))
-            .map(|_| format!("{}/edit", frame.addresses.group(namespace, name))),
+            .map(|_| format!("{}/edit", frame.addresses.group(namespace.as_deref(), name))),
         group: &group,
         title: &title,
         table: &table,

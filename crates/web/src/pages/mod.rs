@@ -51,19 +51,9 @@ pub(crate) fn routes() -> Router<SharedSite> {
         .route("/collections", get(collections::collections))
         .route("/collection/{name}", get(collections::collection))
         .route("/groups", get(groups::groups))
-        .route("/groups/{name}", get(groups::global_group))
-        .route("/groups/{namespace}/{name}", get(groups::user_group))
         .route("/add-group", get(edit_group::show_new).post(edit_group::add))
-        .route("/groups/{name}/edit", get(edit_group::show_global).post(edit_group::edit_global))
-        .route("/groups/{name}/delete", get(edit_group::ask_global).post(edit_group::delete_global))
-        .route(
-            "/groups/{namespace}/{name}/edit",
-            get(edit_group::show_of_user).post(edit_group::edit_of_user),
-        )
-        .route(
-            "/groups/{namespace}/{name}/delete",
-            get(edit_group::ask_of_user).post(edit_group::delete_of_user),
-        )
+        .merge(group_routes("/groups/{name}"))
+        .merge(group_routes("/groups/{namespace}/{name}"))
         .route("/user/{name}", get(user::user))
         .route("/search", get(search::search))
         .route("/suggest", get(search::suggest))
@@ -75,6 +65,17 @@ pub(crate) fn routes() -> Router<SharedSite> {
         .route("/theme", post(theme::theme))
         .route("/static/{name}", get(asset))
         .merge(feeds::routes())
+}
+
+/// What there is of a group, below its address.
+fn group_routes(address: &str) -> Router<SharedSite> {
+    Router::new()
+        .route(address, get(groups::group))
+        .route(&format!("{address}/edit"), get(edit_group::show).post(edit_group::edit))
+        .route(
+            &format!("{address}/delete"),
+            get(edit_group::ask_to_delete).post(edit_group::delete),
+        )
 }
 
 /// Renders a page.

@@ -57,6 +57,8 @@ struct Page<'a> {
     suspects_of: String,
     changed: Option<Changed>,
     steps: Vec<Step>,
+    /// Where to go from the verdict, the most useful first.
+    ways: Vec<(String, String)>,
     reasons: Vec<String>,
     facts: Vec<(&'static str, String)>,
     priority: Option<Priority>,
@@ -300,7 +302,13 @@ impl<'a> Maker<'a> {
             changes: &broke_changes,
             blame: &blame,
         };
-        let (say, steps) = (self.say(&found), self.steps(&found));
+        let bug = super::bug_report::is_possible(package, self.collection).then(|| {
+            let collection = crate::address::encode(&self.collection.name);
+            let name = crate::address::encode(&package.name);
+            self.frame.addresses.to(&format!("/bugreport/{name}?collection={collection}"))
+        });
+        let (say, steps) = (self.say(&found), self.steps(&found, bug.as_deref()));
+        let ways = self.ways(&found, bug.as_deref());
         Ok(Page {
             say,
             steps,
@@ -315,11 +323,8 @@ impl<'a> Maker<'a> {
             facts: self.facts(&unapplied),
             priority: self.priority().filter(|_| reasons.is_empty()),
             links: self.links(),
-            bug: super::bug_report::is_possible(package, self.collection).then(|| {
-                let collection = crate::address::encode(&self.collection.name);
-                let name = crate::address::encode(&package.name);
-                self.frame.addresses.to(&format!("/bugreport/{name}?collection={collection}"))
-            }),
+            bug,
+            ways,
             frame: self.frame,
             package,
             collection: self.collection,

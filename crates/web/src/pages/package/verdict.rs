@@ -230,20 +230,51 @@ impl Maker<'_> {
     }
 
     /// What to do next.
-    pub(super) fn steps(&self, found: &Findings<'_>) -> Vec<Step> {
+    pub(super) fn steps(&self, found: &Findings<'_>, bug: Option<&str>) -> Vec<Step> {
         match found.state {
-            PackageState::Failing => self.steps_failing(found),
+            PackageState::Failing => self.steps_failing(found, bug),
             PackageState::Unresolved => self.steps_unresolved(found.explained),
             _ => Vec::new(),
         }
     }
 
-    fn steps_failing(&self, found: &Findings<'_>) -> Vec<Step> {
+    /// The buttons of the verdict: for somebody who was told that the package is broken, and wants to do something.
+    pub(super) fn ways(&self, found: &Findings<'_>, bug: Option<&str>) -> Vec<(String, String)> {
+        let mut ways = Vec::new();
+        match found.state {
+            PackageState::Failing => {
+                ways.extend(first_log(found).map(|(_, log)| ("Read build.log".to_owned(), log)));
+                ways.push(("What to do next".to_owned(), "#next".to_owned()));
+            }
+            PackageState::Unresolved => {
+                ways.push(("What would fix it".to_owned(), "#next".to_owned()));
+            }
+            _ => return ways,
+        }
+        ways.extend(bug.map(|bug| ("File a bug".to_owned(), bug.to_owned())));
+        ways
+    }
+
+    /// How to have it built earlier than it would be, for those who can log in.
+    fn sooner(&self) -> Option<Step> {
+        self.frame.way_in.as_ref()?;
+        let name = crate::address::encode(&self.package.name);
+        let collection = crate::address::encode(&self.collection.name);
+        Some(Step {
+            text: "To have it built sooner, ".to_owned(),
+            link: Some((
+                "raise its priority".to_owned(),
+                self.frame.addresses.to(&format!("/package/{name}/edit?collection={collection}")),
+            )),
+            after: ".".to_owned(),
+            code: None,
+        })
+    }
+
+    fn steps_failing(&self, found: &Findings<'_>, bug: Option<&str>) -> Vec<Step> {
         let name = &self.package.name;
         let mut steps = Vec::new();
-        let log = found.failed.iter().find_map(|task| {
-            task.log.clone().map(|log| (format!("build.log of {}", task.arch), log))
-        });
+        let log = first_log(found);
         if log.is_some() {
             let others = if found.failed.len() > 1 {
                 ". It fails on other architectures, too; begin with any of them."
@@ -286,9 +317,17 @@ impl Maker<'_> {
                 code: None,
             });
         }
+        if let Some(bug) = bug {
+            steps.push(Step {
+                link: Some(("File a bug".to_owned(), bug.to_owned())),
+                after: " if somebody else has to mend it; the form is filled in.".to_owned(),
+                ..Step::default()
+            });
+        }
         steps.push(Step::new(format!(
             "A fix needs no rebuild request: Koschei builds {name} again when it or one of its dependencies changes."
         )));
+        steps.extend(self.sooner());
         steps
     }
 
@@ -320,6 +359,14 @@ impl Maker<'_> {
         )));
         steps
     }
+}
+
+/// The log to begin with.
+fn first_log(found: &Findings<'_>) -> Option<(String, String)> {
+    found
+        .failed
+        .iter()
+        .find_map(|task| task.log.clone().map(|log| (format!("build.log of {}", task.arch), log)))
 }
 
 /// Small numbers as words.
