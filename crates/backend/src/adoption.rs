@@ -78,7 +78,8 @@ pub async fn adopt(ctx: &Context, _lock: &SchedulerLock) -> Result<usize> {
 
 /// The build tasks of our Koji user that are neither in the database nor known to have no build there.
 async fn unknown_tasks(ctx: &Context) -> Result<Vec<(i32, Task)>> {
-    let Some(user) = ctx.primary.call(calls::get_logged_in_user()).await? else {
+    let koji = ctx.koji_that_builds().await?;
+    let Some(user) = koji.call(calls::get_logged_in_user()).await? else {
         // Without a login nothing is ever submitted.
         return Ok(Vec::new());
     };
@@ -94,8 +95,7 @@ async fn unknown_tasks(ctx: &Context) -> Result<Vec<(i32, Task)>> {
     let mut unknown = Vec::new();
     let mut offset = 0;
     loop {
-        let page = ctx
-            .primary
+        let page = koji
             .call(calls::list_tasks(ListTasks {
                 owner: Some(user.id),
                 method: Some(method::BUILD),

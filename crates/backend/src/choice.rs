@@ -77,7 +77,8 @@ impl BuildTags {
         if ctx.config.koji_config.build_from_repo_id || self.targets.contains(target) {
             return Ok(());
         }
-        if ctx.primary.call(calls::get_build_target(target)).await?.is_none() {
+        let koji = ctx.koji_that_builds().await?;
+        if koji.call(calls::get_build_target(target)).await?.is_none() {
             return Err(Error::Collection(format!(
                 "Koji has no build target {target}, so nothing is built in collection {}; \
                  see koschei-admin edit-collection",
@@ -96,7 +97,8 @@ impl BuildTags {
         if let Some(arches) = self.arches.get(tag) {
             return Ok(arches.clone());
         }
-        let config = match ctx.primary.call(calls::get_build_config(tag, None)).await {
+        let koji = ctx.koji_that_builds().await?;
+        let config = match koji.call(calls::get_build_config(tag, None)).await {
             Err(error) if !error.is_transient() => {
                 return Err(Error::Collection(format!(
                     "the build tag {tag} cannot be used: {error}"

@@ -11,9 +11,9 @@ use koschei_db::entities::Collection;
 use koschei_db::resolution::Origin;
 
 use crate::error::{Error, Result};
+use crate::hub::{Hub, Role};
 use crate::progress::{DATABASE_LIMIT, Progress};
 use crate::repositories::Repositories;
-use crate::secondary::Secondary;
 use crate::stop::Stop;
 use crate::vitals::Vitals;
 
@@ -25,6 +25,10 @@ const RETRIES: u32 = 3;
 /// See [`RETRIES`].
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long a hub may take for one call within a step, whatever the configuration allows: the longest lists of the largest
+/// distribution come within a minute or two. After that the step does without.
+const LONGEST_CALL: Duration = Duration::from_secs(10 * 60);
+
 /// What every step needs. Cheap to clone; several services in one process share one.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -34,8 +38,10 @@ pub struct Context {
     pub db: Pool,
     /// The Koji that builds.
     pub primary: koji::Client,
+    /// The same, with what is known of whether it answers.
+    primary_hub: Hub,
     /// The Koji that repos, source packages and real builds of collections in secondary mode come from.
-    pub(crate) secondary: Option<Secondary>,
+    secondary: Option<Hub>,
     /// Repositories, fetched and kept.
     pub repositories: Repositories,
     /// Whether to stop; long steps look at it between two pieces of work.
@@ -55,22 +61,24 @@ impl Context {
     /// When the configuration of Koji does not fit together.
     pub fn new(config: Config, db: Pool, stop: Stop) -> Result<Self> {
         let primary = for_steps(config.koji_config.client_config()?);
-        // Nothing else in a step takes longer than one call to Koji.
-        let call = (primary.session.timeout + RETRY_PAUSE) * (RETRIES + 1);
+        // Nothing else in a step takes longer than one call to Koji, and the last attempt begins before it is given up.
+        let call = 2 * primary.session.timeout + RETRY_PAUSE * (RETRIES + 1);
         let progress = Progress::new(DATABASE_LIMIT, call + DATABASE_LIMIT);
-        let primary = koji::Client::new(primary);
+        let primary_hub = Hub::new(Role::Primary, primary);
         let secondary = match &config.secondary_koji_config {
             None => None,
             Some(secondary) => {
                 // The secondary Koji is only ever read.
-                Some(Secondary::new(for_steps(secondary.koji.anonymous_client_config()?)))
+                let config = for_steps(secondary.koji.anonymous_client_config()?);
+                Some(Hub::new(Role::Secondary, config))
             }
         };
         let repositories = Repositories::new(&config)?;
         Ok(Self {
             config: Arc::new(config),
             db,
-            primary,
+            primary: primary_hub.any_client().clone(),
+            primary_hub,
             secondary,
             repositories,
             stop,
@@ -95,7 +103,7 @@ impl Context {
     /// The Koji that a collection's own tags, repos and real builds are in.
     ///
     /// # Errors
-    /// When the collection is in secondary mode and no secondary Koji is configured, or that does not answer.
+    /// When it does not answer, or when the collection is in secondary mode and no secondary Koji is configured.
     pub async fn koji_of(&self, secondary_mode: bool) -> Result<&koji::Client> {
         if secondary_mode {
             let secondary = self.secondary.as_ref().ok_or_else(|| {
@@ -106,8 +114,16 @@ impl Context {
             })?;
             secondary.client().await
         } else {
-            Ok(&self.primary)
+            self.koji_that_builds().await
         }
+    }
+
+    /// The Koji that builds, if it is not silent.
+    ///
+    /// # Errors
+    /// When it takes calls and does not answer them.
+    pub async fn koji_that_builds(&self) -> Result<&koji::Client> {
+        self.primary_hub.client().await
     }
 
     /// The configuration of a collection's own Koji.
@@ -139,6 +155,9 @@ fn for_steps(mut config: ClientConfig) -> ClientConfig {
     let session = &mut config.session;
     session.max_retries = session.max_retries.min(RETRIES);
     session.retry_interval = session.retry_interval.min(RETRY_PAUSE);
+    session.timeout = session.timeout.min(LONGEST_CALL);
+    // A call that was waited for in vain is not made again at once.
+    session.give_up_after = Some(session.timeout);
     session.offline_retry = false;
     config
 }

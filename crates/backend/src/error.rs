@@ -37,7 +37,7 @@ pub enum Error {
     /// Koji refuses to tell something for now.
     #[error("{0}")]
     Refused(String),
-    /// The secondary Koji does not answer, and is left alone for a while.
+    /// A Koji does not answer, and is left alone for a while.
     #[error("{0}")]
     Away(String),
     /// A step did not get anywhere any more.

@@ -191,11 +191,10 @@ async fn note_untold(
     told: &[(RunningBuild, Option<Task>, Verdict)],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let begun: Vec<i32> = untold
-        .iter()
-        .filter(|(build, _)| build.untold_since.is_none())
-        .map(|(build, _)| build.id)
-        .collect();
+    // In the future: the clock was put back.
+    let is_new = |build: &RunningBuild| build.untold_since.is_none_or(|since| since > now);
+    let begun: Vec<i32> =
+        untold.iter().filter(|(build, _)| is_new(build)).map(|(build, _)| build.id).collect();
     let over: Vec<i32> = told
         .iter()
         .filter(|(build, ..)| build.untold_since.is_some())
@@ -222,7 +221,7 @@ async fn note_untold(
 /// Asks the primary Koji many things at once. What it refuses for one of them is in the place of the answer.
 async fn ask<T>(ctx: &Context, calls: Vec<Call<T>>) -> Result<Vec<Told<T>>> {
     let mut answers = Vec::new();
-    for answer in ctx.primary.multicall(calls).all().await? {
+    for answer in ctx.koji_that_builds().await?.multicall(calls).all().await? {
         match answer {
             Ok(answer) => answers.push(Ok(answer)),
             Err(error) if error.is_transient() => return Err(error.into()),
@@ -302,7 +301,8 @@ fn verdict(
         Standing::Running => {
             let timeout = ctx.config.koji_config.task_timeout();
             let limit = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
-            if now - build.started > limit {
+            // By the clock of Koji where ours has been put back since.
+            if now - build.started.min(task.created()) > limit {
                 Verdict::Cancel(Reason::trouble(format!(
                     "it ran for more than {} hours",
                     timeout.as_secs() / 3600

@@ -16,9 +16,13 @@ pub(crate) async fn refresh(ctx: &Context) -> Result<()> {
     let mut conn = acquire(ctx).await?;
     let open = repo_mapping::open(&mut conn).await?;
     drop(conn);
+    if open.is_empty() {
+        return Ok(());
+    }
+    let koji = ctx.koji_that_builds().await?;
     for mapping in open {
         let task_id = i64::from(mapping.task_id);
-        let task = ctx.primary.call(calls::get_task_info(task_id)).await?;
+        let task = koji.call(calls::get_task_info(task_id)).await?;
         let failed = task.is_some_and(|task| {
             matches!(standing(task.state), Standing::Failed | Standing::Canceled)
         });
@@ -27,7 +31,7 @@ pub(crate) async fn refresh(ctx: &Context) -> Result<()> {
             repo_mapping::forget(&mut conn, mapping.secondary_id).await?;
             continue;
         }
-        let children = ctx.primary.call(calls::get_task_children(task_id)).await?;
+        let children = koji.call(calls::get_task_children(task_id)).await?;
         if let Some(repo_id) = children.iter().find_map(koji::types::Task::created_repo_id) {
             let repo_id = stored_id("a repo id", repo_id)?;
             let mut conn = acquire(ctx).await?;
@@ -46,7 +50,8 @@ pub(crate) async fn is_mirrored(ctx: &Context, secondary_id: i32) -> Result<bool
     let Some(mapping) = mapping.filter(|mapping| mapping.primary_id.is_some()) else {
         return Ok(false);
     };
-    let task = ctx.primary.call(calls::get_task_info(mapping.task_id.into())).await?;
+    let koji = ctx.koji_that_builds().await?;
+    let task = koji.call(calls::get_task_info(mapping.task_id.into())).await?;
     Ok(task.is_some_and(|task| task.state == TaskState::Closed))
 }
 

@@ -2,6 +2,7 @@
 //! lists, real builds, statistics. Messages make it faster; nothing depends on them.
 
 use koji::calls;
+use koschei_db::clocks;
 use koschei_db::entities::{self, Collection};
 use koschei_db::locks::SchedulerLock;
 use koschei_db::packages::{self, PackageListChanges};
@@ -48,6 +49,12 @@ pub async fn step(ctx: &Context) -> Result<Outcome> {
 /// When the database is away.
 pub async fn builds_step(ctx: &Context) -> Result<Outcome> {
     let mut outcome = Outcome::default();
+    let mut transaction = begin(ctx).await?;
+    let shortened = clocks::shorten_waits(&mut transaction).await?;
+    commit(transaction).await?;
+    if shortened > 0 {
+        info!("{shortened} waits begin anew, because the clock was put back");
+    }
     // While the scheduler is at work it looks after its submissions itself.
     if let Some(lock) = SchedulerLock::try_acquire(&ctx.db).await? {
         let result = adoption::adopt(ctx, &lock).await;

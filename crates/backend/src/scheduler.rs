@@ -54,6 +54,8 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
         // Koji may still get a build of these.
         begun = submissions::begun(&mut conn).await?;
     }
+    // They take their places among the builds that may run, in case that they arrive.
+    let on_their_way = begun.len() as i64;
     let collections = entities::collections(&mut *conn).await?;
     drop(conn);
     let mut round = Round {
@@ -72,7 +74,7 @@ async fn round(ctx: &Context, lock: &mut SchedulerLock) -> Result<Outcome> {
     loop {
         let mut conn = acquire(ctx).await?;
         let running = builds::count_running(&mut conn).await?;
-        let free = i64::from(ctx.config.koji_config.max_builds) - running;
+        let free = i64::from(ctx.config.koji_config.max_builds) - running - on_their_way;
         if free <= 0 {
             debug!("{running} builds are running, which is as many as may");
             break;
@@ -248,7 +250,7 @@ impl Round<'_> {
 
     /// Load of the builders that a build for these architectures would wait for.
     async fn load(&self, arches: &[String], tag: &[&str]) -> Result<f64> {
-        let primary = &self.ctx.primary;
+        let primary = self.ctx.koji_that_builds().await?;
         let channel = primary.call(calls::get_channel(CHANNEL)).await?.ok_or_else(|| {
             Error::Configuration(format!("Koji has no channel {CHANNEL}, so its load is not known"))
         })?;

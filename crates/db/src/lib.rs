@@ -20,6 +20,7 @@ mod error;
 
 pub mod administration;
 pub mod builds;
+pub mod clocks;
 pub mod cluster;
 pub mod dependency_keys;
 pub mod entities;

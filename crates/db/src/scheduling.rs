@@ -77,6 +77,9 @@ pub async fn candidates(
                           FROM hold JOIN package_group_relation AS member ON member.group_id = hold.group_id
                          WHERE hold.until > $3::timestamptz AT TIME ZONE 'UTC')
                     AND package.last_build_id = package.last_complete_build_id
+                    -- After a clock was put back, a build that runs may seem to have been started before the last one.
+                    AND package.id NOT IN (
+                        SELECT package_id FROM build WHERE state = 2 AND package_id IS NOT NULL)
                     AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
                     AND package.scheduler_skip_reason IS NULL
                     AND (package.not_before IS NULL

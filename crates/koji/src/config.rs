@@ -71,6 +71,9 @@ pub struct SessionOptions {
     pub offline_retry: bool,
     /// The pause while it is offline.
     pub offline_retry_interval: Duration,
+    /// After so long a call is not repeated any more, however often it may be: a hub that takes calls and never answers
+    /// them costs `timeout` for each attempt. None sets no limit.
+    pub give_up_after: Option<Duration>,
 }
 
 impl Default for SessionOptions {
@@ -82,6 +85,7 @@ impl Default for SessionOptions {
             anon_retry: true,
             offline_retry: true,
             offline_retry_interval: Duration::from_secs(120),
+            give_up_after: None,
         }
     }
 }

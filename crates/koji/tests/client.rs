@@ -463,6 +463,22 @@ async fn nobody_listening_is_unreachable_and_a_build_surely_not_made() {
     assert!(matches!(error, Error::Unreachable { tries: 3, .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_hub_that_never_answers_costs_one_timeout_when_patience_has_an_end() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/kojihub", listener.local_addr().unwrap());
+    let session = SessionOptions {
+        timeout: Duration::from_secs(1),
+        give_up_after: Some(Duration::from_secs(1)),
+        ..SessionOptions::default()
+    };
+    let client = Client::new(ClientConfig { session, ..ClientConfig::anonymous(url) });
+    let error = client.call(calls::get_tag("f40")).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { tries: 1, .. }), "{error:?}");
+    assert!(error.is_transient());
+    drop(listener);
+}
+
 // Stopping
 
 #[tokio::test]

@@ -102,5 +102,6 @@ fn session_options(options: &FreeForm) -> Result<SessionOptions, ClientProblem> 
         anon_retry: truth("anon_retry", usual.anon_retry)?,
         offline_retry: truth("offline_retry", usual.offline_retry)?,
         offline_retry_interval: seconds("offline_retry_interval", usual.offline_retry_interval)?,
+        give_up_after: usual.give_up_after,
     })
 }

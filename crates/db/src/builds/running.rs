@@ -144,7 +144,8 @@ pub async fn note_untold(
         .map_err(Error::Statement)?;
     sqlx::query(
         "UPDATE build SET untold_since = CASE WHEN id = ANY($1) THEN $3::timestamptz AT TIME ZONE 'UTC' END
-          WHERE state = 2 AND (id = ANY($1) AND untold_since IS NULL
+          WHERE state = 2 AND (id = ANY($1)
+                               AND coalesce(untold_since > $3::timestamptz AT TIME ZONE 'UTC', true)
                                OR id = ANY($2) AND untold_since IS NOT NULL)",
     )
     .bind(untold)

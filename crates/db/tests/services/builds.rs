@@ -219,6 +219,8 @@ async fn since_when_koji_does_not_tell_counts_from_the_first_time() {
     builds::note_untold(&mut conn, &[id], &[], hour(1)).await.unwrap();
     builds::note_untold(&mut conn, &[id], &[], hour(2)).await.unwrap();
     assert_eq!(since(&mut conn).await, Some(hour(1)));
+    builds::note_untold(&mut conn, &[id], &[], hour(-50)).await.unwrap();
+    assert_eq!(since(&mut conn).await, Some(hour(-50)), "the clock was put back");
     builds::note_untold(&mut conn, &[], &[id], hour(3)).await.unwrap();
     assert_eq!(since(&mut conn).await, None);
 }

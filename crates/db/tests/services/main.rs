@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod clocks;
 mod locks;
 mod one_by_one;
 mod packages;

@@ -10,6 +10,7 @@ mod multicall;
 mod session;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::sleep;
@@ -138,6 +139,7 @@ impl Client {
         let mut tries = 0;
         let mut logins = 0;
         let mut keep_alive_dropped = false;
+        let begun = Instant::now();
         loop {
             let attempt =
                 match self.attempt(&body, access, session.as_deref_mut(), &mut number).await {
@@ -219,7 +221,8 @@ impl Client {
                     }
                     tries += 1;
                     let may_retry = session.is_some() || options.anon_retry;
-                    if !may_retry || tries > options.max_retries {
+                    let patient = options.give_up_after.is_none_or(|limit| begun.elapsed() < limit);
+                    if !may_retry || !patient || tries > options.max_retries {
                         return Err(match (access, uncertain) {
                             (Access::Once, Some(reason)) => self.unconfirmed(call, reason),
                             _ => self.unreachable(call, failure.reason, tries),

@@ -137,6 +137,7 @@ impl Hub {
             anon_retry: true,
             offline_retry: true,
             offline_retry_interval: Duration::from_millis(10),
+            give_up_after: None,
         };
         ClientConfig { session, ..ClientConfig::anonymous(&self.url) }
     }

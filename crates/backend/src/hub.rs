@@ -1,0 +1,151 @@
+//! A Koji, which may be away while everything else works.
+//!
+//! Collections of one Koji must not wait for the other, and no step may wait for a hub that takes calls and never answers
+//! them. So before a hub is asked for anything it is asked for a sign of life, with little patience; when there is none,
+//! its collections have to do without, and it is left alone for a while, longer each time.
+//!
+//! The primary Koji is asked by everything, and says quickly enough that it is offline or cannot be reached. Of it only
+//! silence counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koji::calls;
+use koji::types::User;
+use koji::{ClientConfig, Login};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+
+use crate::error::{Error, Result};
+
+/// How long it may take to give a sign of life.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When waiting took so much longer than that, it was us who stood still, and it says nothing about the hub.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
+/// How long a sign of life counts.
+const COUNTS: Duration = Duration::from_secs(10);
+
+/// How long it is left alone after the first failure; twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Which of the two it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Primary,
+    Secondary,
+}
+
+impl Role {
+    /// How long it is left alone at most.
+    fn longest_pause(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Primary => 60,
+            Self::Secondary => 300,
+        })
+    }
+
+    fn away(self, why: &str) -> Error {
+        Error::Away(match self {
+            Self::Primary => format!("the primary Koji does not answer: {why}"),
+            Self::Secondary => {
+                format!("the secondary Koji is away, and its collections wait: {why}")
+            }
+        })
+    }
+}
+
+/// A Koji. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Hub {
+    role: Role,
+    client: koji::Client,
+    /// For the sign of life.
+    impatient: koji::Client,
+    patience: Duration,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unknown,
+    Answered(Instant),
+    Away { until: Instant, failures: u32, why: String },
+}
+
+impl Hub {
+    pub(crate) fn new(role: Role, config: ClientConfig) -> Self {
+        let mut impatient = config.clone();
+        let patience = PATIENCE.min(impatient.session.timeout);
+        impatient.session.timeout = patience;
+        impatient.session.max_retries = 0;
+        impatient.login = Login::Anonymous;
+        Self {
+            role,
+            client: koji::Client::new(config),
+            impatient: koji::Client::new(impatient),
+            patience,
+            state: Arc::new(Mutex::new(State::Unknown)),
+        }
+    }
+
+    /// Its client, whether it answers or not.
+    pub(crate) fn any_client(&self) -> &koji::Client {
+        &self.client
+    }
+
+    /// Its client, if it answers.
+    pub(crate) async fn client(&self) -> Result<&koji::Client> {
+        let mut state = self.state.lock().await;
+        let now = Instant::now();
+        let failures = match &*state {
+            State::Answered(at) if now < *at + COUNTS => return Ok(&self.client),
+            State::Away { until, why, .. } if now < *until => return Err(self.role.away(why)),
+            State::Away { failures, .. } => *failures,
+            State::Unknown | State::Answered(_) => 0,
+        };
+        let (answer, took) = match self.sign_of_life().await {
+            (_, took) if took > self.patience + STOOD_STILL => self.sign_of_life().await,
+            sign => sign,
+        };
+        // libcurl may lose its patience a moment before we do.
+        let silent = took + STOOD_STILL >= self.patience;
+        let why = match answer {
+            Ok(Err(error)) if error.is_transient() && (silent || self.role == Role::Secondary) => {
+                error.to_string()
+            }
+            Err(_) => {
+                let hub = &self.impatient.config().server;
+                format!("{hub}: no answer within {} seconds", self.patience.as_secs())
+            }
+            // Of the primary one, whatever is wrong shows with the next call.
+            Ok(Err(error)) if error.is_transient() => {
+                *state = State::Unknown;
+                return Ok(&self.client);
+            }
+            // Whatever it says, it is there.
+            Ok(_) => {
+                *state = State::Answered(Instant::now());
+                return Ok(&self.client);
+            }
+        };
+        let pause = FIRST_PAUSE
+            .saturating_mul(2u32.saturating_pow(failures))
+            .min(self.role.longest_pause());
+        let error = self.role.away(&why);
+        *state = State::Away { until: Instant::now() + pause, failures: failures + 1, why };
+        Err(error)
+    }
+
+    /// What it says when it is asked for a sign of life, and how long that took.
+    async fn sign_of_life(&self) -> (Answer, Duration) {
+        let begun = Instant::now();
+        let sign = self.impatient.call(calls::get_logged_in_user());
+        (tokio::time::timeout(self.patience, sign).await, begun.elapsed())
+    }
+}
+
+/// An answer, or none in time.
+type Answer = Result<Result<Option<User>, koji::Error>, Elapsed>;
