@@ -18,7 +18,8 @@ help:
 	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
 	@echo "make bench-admin    branching and cleaning up a database of Fedora's size, and taking it over"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
-	@echo "make chaos   the whole system under a long sequence of faults: make chaos ARGS=\"--seed 7 --builds 3000\""
+	@echo "make chaos   the whole system under a long sequence of faults: make chaos ARGS=\"--seed 7 --builds 3000\", or a"
+	@echo "             day of life among them: make chaos ARGS=\"--minutes 1440\""
 	@echo "make fuzz    fuzz what reads bytes from outside, for eight hours: make fuzz ARGS=\"--minutes 60 primary\""
 
 demo:

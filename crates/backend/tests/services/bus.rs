@@ -5,16 +5,16 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use fedora_messaging::testing::{Broker, OriginalPublisher, OriginalReceiver};
-use fedora_messaging::{Config, Consumer, Message, Publisher, Severity};
+use fedora_messaging::{Config, Consumer};
 use kojisim::{Ending, Push};
 use koschei_backend::driver::{self, Ended};
 use koschei_backend::{Context, Received, Service, Stopper, publisher, watcher};
 use koschei_db::testing;
 use serde_json::{Value, json};
 
-use crate::world::{BUILD_TAG, TAG, World};
+use crate::messages::Sender;
+use crate::world::{BUILD_TAG, RUNNING, TAG, World};
 
-const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
 const OUTBOX: &str = "SELECT count(*) FROM outbox";
 
 /// One broker for all tests that do not kill it. Each has topics of its own.
@@ -136,37 +136,13 @@ async fn what_koji_tells_is_seen_without_polling() {
     watcher.stop().await;
 }
 
-/// Sends messages of our own making.
-struct Sender(Publisher);
-
-impl Sender {
-    async fn new() -> Self {
-        Self(Publisher::connect(&broker().config(""), "test").await.unwrap())
-    }
-
-    async fn send(&self, topic: &str, body: Value) {
-        let message = Message {
-            topic: topic.to_owned(),
-            schema: "test".to_owned(),
-            schema_package: "test".to_owned(),
-            severity: Severity::Debug,
-            packages: Default::default(),
-            groups: Default::default(),
-            users: Default::default(),
-            id: "test".to_owned(),
-            body,
-        };
-        self.0.publish(&message).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_for_others_or_not_understood_is_dropped_and_the_rest_goes_on() {
     let world = World::settled().await;
     let task = world.submit(&["zlib"]).await[0];
     world.sim.wait_for_task(task).await;
     let watcher = Watcher::start(&world, "test.dropped");
-    let sender = Sender::new().await;
+    let sender = Sender::on(broker()).await;
     let topic = |kind: &str| format!("test.dropped.buildsys.{kind}");
     let changed = topic("task.state.change");
     sender.send(&changed, task_changed(task, "secondary")).await;
@@ -213,7 +189,7 @@ async fn a_message_whose_effect_was_not_safe_comes_again() {
     world.until_repos_are_known().await;
     world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
     world.sim.wait_for_task(task).await;
-    let sender = Sender::new().await;
+    let sender = Sender::on(broker()).await;
     let watcher = Watcher::start(&world, "test.again");
 
     // While somebody holds the build, its end cannot be stored.
@@ -246,7 +222,7 @@ async fn a_hub_that_is_away_for_a_moment_is_waited_for() {
     let task = world.submit(&["zlib"]).await[0];
     world.sim.wait_for_task(task).await;
     let watcher = Watcher::start(&world, "test.away");
-    let sender = Sender::new().await;
+    let sender = Sender::on(broker()).await;
     // Makes sure that the queue is there.
     world.push(&Push::of("xz").version("9.9")).await;
     let built = "SELECT count(*) FROM build WHERE \"real\" AND version = '9.9'";
@@ -278,18 +254,6 @@ fn publish_on(ctx: &Context, bus: &Config) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move { publisher::run(&ctx, &bus).await })
 }
 
-/// Ends a scratch build of zlib.
-async fn end(world: &World, ending: Ending) {
-    world.sim.hold_builds(true);
-    let task = world.submit(&["zlib"]).await[0];
-    world.until_repos_are_known().await;
-    world.sim.finish_task(task, ending);
-    world.sim.hold_builds(false);
-    world.sim.wait_for_task(task).await;
-    koschei_backend::polling::builds_step(&world.ctx).await.unwrap();
-    assert_eq!(world.number(RUNNING).await, 0);
-}
-
 fn failure() -> Ending {
     Ending::Fault(1005, "error building package".into())
 }
@@ -311,9 +275,9 @@ async fn changes_are_told_once_in_order_and_to_the_letter() {
              SELECT groups.id, base_package.id FROM groups, base_package WHERE name = 'zlib'",
         )
         .await;
-    end(&world, failure()).await;
-    end(&world, Ending::Natural).await;
-    end(&world, failure()).await;
+    world.end_zlib(failure()).await;
+    world.end_zlib(Ending::Natural).await;
+    world.end_zlib(failure()).await;
     until(&world, OUTBOX, 0).await;
 
     let mut next = || loop {
@@ -358,8 +322,8 @@ async fn with_the_broker_away_messages_wait_and_then_come_in_order() {
     drop(Consumer::connect(&bus, "test").await.unwrap());
     broker.kill();
     let publisher = publish_on(&world.ctx, &bus);
-    end(&world, failure()).await;
-    end(&world, Ending::Natural).await;
+    world.end_zlib(failure()).await;
+    world.end_zlib(Ending::Natural).await;
     assert_eq!(world.number(OUTBOX).await, 3, "with the one about the collection");
     broker.run();
     until(&world, OUTBOX, 0).await;
@@ -374,7 +338,7 @@ async fn with_the_broker_away_messages_wait_and_then_come_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_publish_writes_no_messages() {
     let world = World::settled().await;
-    end(&world, failure()).await;
+    world.end_zlib(failure()).await;
     assert_eq!(world.state("zlib").await, "failing");
     assert_eq!(world.number(OUTBOX).await, 0);
 }
@@ -391,7 +355,7 @@ async fn processes_that_do_not_stay_take_what_waits_and_send_what_there_is() {
     world.sim.finish_task(task, failure());
     world.sim.hold_builds(false);
     world.sim.wait_for_task(task).await;
-    let sender = Sender::new().await;
+    let sender = Sender::on(broker()).await;
     sender.send("test.once.buildsys.task.state.change", task_changed(task, "primary")).await;
     sender.send("test.once.buildsys.tag", json!(["nonsense"])).await;
     let ctx = world.other(|config| {

@@ -14,6 +14,8 @@ pub(crate) enum Passage {
     Slow,
     /// Pieces of answers have a wrong byte.
     Damaged,
+    /// What is asked arrives, and answers wait until the passage is another one.
+    Silent,
     /// Nobody is there; connections that were open break.
     Shut,
 }
@@ -53,17 +55,18 @@ async fn pass(client: TcpStream, server: SocketAddr, mut passage: watch::Receive
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let watched = passage.clone();
+    let mut watched = passage.clone();
     let asking = tokio::io::copy(&mut from_client, &mut to_server);
     let answering = async {
         let mut piece = vec![0; 1 << 16];
         while let Ok(size @ 1..) = from_server.read(&mut piece).await {
-            let now = *watched.borrow();
+            let speaks = watched.wait_for(|passage| *passage != Passage::Silent);
+            let Ok(now) = speaks.await.map(|passage| *passage) else { return };
             match now {
                 Passage::Slow => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
                 // The end of a piece is hardly ever a header.
                 Passage::Damaged if size > 400 => piece[size - 7] ^= 0x15,
-                Passage::Damaged | Passage::Open | Passage::Shut => {}
+                Passage::Damaged | Passage::Open | Passage::Silent | Passage::Shut => {}
             }
             if to_client.write_all(&piece[..size]).await.is_err() {
                 return;

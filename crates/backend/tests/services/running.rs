@@ -4,27 +4,13 @@ use koji::calls;
 use kojisim::{Ending, Mishap};
 use koschei_backend::{polling, scheduler};
 
-use crate::world::{World, clean};
+use crate::world::{RUNNING, World, clean};
 
 async fn poll(world: &World) {
     clean(polling::builds_step(&world.ctx).await.unwrap());
 }
 
-const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
 const SCRATCH: &str = "SELECT count(*) FROM build WHERE NOT \"real\"";
-
-/// Submits a build of zlib and ends it.
-async fn end(world: &World, ending: Ending) {
-    world.sim.hold_builds(true);
-    let task = world.submit(&["zlib"]).await[0];
-    world.until_repos_are_known().await;
-    world.sim.finish_task(task, ending);
-    world.sim.hold_builds(false);
-    world.sim.wait_for_task(task).await;
-    poll(world).await;
-    assert_eq!(world.number(RUNNING).await, 0);
-    world.check_tasks().await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_succeeds_is_complete_with_its_parts() {
@@ -45,10 +31,10 @@ async fn a_build_that_succeeds_is_complete_with_its_parts() {
 async fn a_build_that_fails_makes_the_package_failing_and_urgent_once() {
     let world = World::settled().await;
     let priority = "SELECT build_priority::bigint FROM package WHERE name = 'zlib'";
-    end(&world, Ending::Fault(1005, "error building package".into())).await;
+    world.end_zlib(Ending::Fault(1005, "error building package".into())).await;
     assert_eq!(world.state("zlib").await, "failing");
     assert_eq!(world.number(priority).await, 200);
-    end(&world, Ending::Fault(1000, "again".into())).await;
+    world.end_zlib(Ending::Fault(1000, "again".into())).await;
     assert_eq!(world.state("zlib").await, "failing");
     assert_eq!(world.number(priority).await, 0, "it had failed before");
 }
@@ -57,7 +43,7 @@ async fn a_build_that_fails_makes_the_package_failing_and_urgent_once() {
 async fn trouble_of_the_builders_is_no_verdict_on_the_package() {
     let world = World::settled().await;
     for code in [1, 1001, 4711] {
-        end(&world, Ending::Fault(code, "Traceback (most recent call last)".into())).await;
+        world.end_zlib(Ending::Fault(code, "Traceback (most recent call last)".into())).await;
         assert_eq!(world.number(SCRATCH).await, 0);
         assert_eq!(world.state("zlib").await, "ok");
         // It would not be tried again so soon.
@@ -69,7 +55,7 @@ async fn trouble_of_the_builders_is_no_verdict_on_the_package() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_whose_builds_end_in_trouble_of_koji_is_not_submitted_at_every_round() {
     let world = World::settled().await;
-    end(&world, Ending::Fault(1, "Traceback (most recent call last)".into())).await;
+    world.end_zlib(Ending::Fault(1, "Traceback (most recent call last)".into())).await;
     world.make_urgent(&["zlib", "xz"]).await;
     world.sim.hold_builds(true);
     assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "the other one");

@@ -6,9 +6,7 @@ use koji::xmlrpc::Struct;
 use kojisim::{Mishap, Push};
 use koschei_backend::{polling, repo_resolver, scheduler};
 
-use crate::world::{TAG, World, clean};
-
-const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
+use crate::world::{RUNNING, TAG, World, clean};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_is_submitted_as_koji_wants_it() {

@@ -6,6 +6,7 @@ use kojisim::{Ending, Options, Push, Sim};
 use koschei_backend::{Context, Stop, build_resolver, polling, repo_resolver, scheduler};
 use koschei_core::config::SecondaryKojiConfig;
 
+use crate::gate::{Gate, Passage};
 use crate::world::{BUILD_TAG, TAG, World, clean};
 
 /// Two hubs of the same distribution. The repos of the primary one have other numbers.
@@ -228,4 +229,66 @@ async fn a_secondary_koji_that_is_away_keeps_back_only_its_own_collections() {
     assert!(its(&why[0]), "{why:?}");
     let tag = world.ctx.primary.call(calls::get_tag(TAG)).await.unwrap();
     assert!(tag.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_koji_that_takes_calls_and_never_answers_holds_up_nobody_else() {
+    let two = Two::settled().await;
+    let world = &two.world;
+    let gate = Gate::before(world.sim.address()).await;
+    let ctx = world.other(|config| {
+        config.koji_config.server = format!("http://{}/kojihub", gate.address());
+        let patience = [("timeout", serde_json::Value::from(2)), ("max_retries", 100.into())];
+        config.koji_config.session_opts = koschei_core::config::FreeForm::from_iter(patience);
+    });
+    world.submit(&["xz"]).await;
+    let task = two.secondary.push(&Push::of("zlib").version("2.2.0")).unwrap();
+    assert_eq!(two.secondary.wait_for_task(task).await, Some(2));
+    world.execute("UPDATE package SET resolved = NULL WHERE name = 'grep'").await;
+    world
+        .execute(
+            "INSERT INTO collection (name, display_name, target, dest_tag, build_tag, \"order\")
+             VALUES ('primary', 'Primary', 'buyan2', 'buyan2', 'buyan2-build', 1)",
+        )
+        .await;
+    world.make_urgent(&["sed"]).await;
+
+    gate.set(Passage::Silent);
+    let begun = std::time::Instant::now();
+    let mut said = Vec::new();
+    for result in [
+        polling::step(&ctx).await,
+        build_resolver::step(&ctx).await,
+        repo_resolver::step(&ctx).await,
+        scheduler::step(&ctx).await,
+    ] {
+        match result {
+            Ok(outcome) => said.extend(outcome.failures.into_iter().map(|(_, error)| error)),
+            Err(error) => said.push(error),
+        }
+    }
+    // Without a limit of its own each call would be made a hundred times.
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    assert!(said.len() >= 4, "{said:?}");
+    for error in said {
+        assert!(error.is_transient(), "{error}");
+        assert!(error.to_string().contains("primary Koji does not answer"), "{error}");
+    }
+    let registered = "SELECT count(*) FROM build WHERE version = '2.2.0' AND deps_resolved";
+    assert_eq!(world.number(registered).await, 1, "the secondary Koji answers");
+    assert_eq!(
+        world.number("SELECT count(*) FROM package WHERE name = 'grep' AND resolved").await,
+        1
+    );
+    assert_eq!(world.number("SELECT count(*) FROM build WHERE state = 2").await, 1, "no verdict");
+
+    gate.set(Passage::Open);
+    let deadline = std::time::Instant::now() + crate::world::LONG;
+    world.builds_end().await;
+    while world.number("SELECT count(*) FROM build WHERE state = 2").await > 0 {
+        assert!(std::time::Instant::now() < deadline, "it is left alone for ever");
+        polling::builds_step(&ctx).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    world.check_tasks().await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use koji::calls;
 use koji::types::Task;
-use kojisim::{KOSCHEI_USER, Options, Push, Sim};
+use kojisim::{Ending, KOSCHEI_USER, Options, Push, Sim};
 use koschei_backend::{
     Context, Outcome, Stop, Stopper, build_resolver, polling, repo_resolver, scheduler,
 };
@@ -16,6 +16,9 @@ use koschei_db::{DatabaseConfig, PgConnection, Pool};
 
 pub(crate) const TAG: &str = "buyan2";
 pub(crate) const BUILD_TAG: &str = "buyan2-build";
+
+/// Builds that run.
+pub(crate) const RUNNING: &str = "SELECT count(*) FROM build WHERE state = 2";
 
 pub(crate) struct World {
     pub(crate) sim: Sim,
@@ -39,8 +42,15 @@ impl World {
 
     /// The same on another database.
     pub(crate) async fn on(db: Pool) -> Self {
+        Self::with(db, |_| ()).await
+    }
+
+    /// The same with other options of Koji.
+    pub(crate) async fn with(db: Pool, change: impl FnOnce(&mut Options)) -> Self {
         let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let sim = Sim::start(Options::for_tests(directories[0].path())).await.unwrap();
+        let mut options = Options::for_tests(directories[0].path());
+        change(&mut options);
+        let sim = Sim::start(options).await.unwrap();
         let mut config = Config::default();
         config.directories.cachedir = directories[1].path().to_str().unwrap().to_owned();
         let koji = &mut config.koji_config;
@@ -233,6 +243,19 @@ impl World {
         for task in self.scratch_tasks().await {
             self.sim.wait_for_task(task.id).await;
         }
+    }
+
+    /// Submits a scratch build of zlib, ends it, and lets polling find that.
+    pub(crate) async fn end_zlib(&self, ending: Ending) {
+        self.sim.hold_builds(true);
+        let task = self.submit(&["zlib"]).await[0];
+        self.until_repos_are_known().await;
+        self.sim.finish_task(task, ending);
+        self.sim.hold_builds(false);
+        self.sim.wait_for_task(task).await;
+        clean(polling::builds_step(&self.ctx).await.unwrap());
+        assert_eq!(self.number(RUNNING).await, 0);
+        self.check_tasks().await;
     }
 
     /// One scheduler round that submits exactly these packages. Returns their tasks, in the order of the names.
