@@ -9,6 +9,7 @@
 //! Each section is a typed struct (`sections`); each syntax is one function from text to a tree: TOML, and the dict
 //! literal of existing installations (`python`).
 
+mod checks;
 mod client;
 mod convert;
 mod deserialize;
@@ -82,6 +83,25 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The whole key, e.g. `koji_config.max_builds`; none when a file cannot be parsed at all.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Syntax { .. } => None,
+            Self::UnknownKey { key, .. } | Self::Value { key, .. } => Some(key),
+        }
+    }
+}
+
+impl Loaded {
+    /// Where a setting was set; for one that nobody set, where its table was, and at last the built-in defaults.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Origin {
+        checks::origin(&self.merged, key)
+    }
+}
+
 /// Merges the built-in defaults, the files in order and the environment into one configuration.
 ///
 /// `environment` may hold anything; only variables that begin with `KOSCHEI__` count.
@@ -92,25 +112,60 @@ pub fn parse(
     sources: &[Source],
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigError> {
+    let mut warnings = Vec::new();
+    let merged = merge(sources, environment, &mut warnings, &mut Err)?;
+    Ok(Loaded { config: typed(merged.clone())?, warnings, merged })
+}
+
+/// Everything that is wrong: what [`parse`] would refuse first, then what it would refuse when that is mended, and so on;
+/// nothing if it would accept them. And the configuration that is left when all of that is left out, if any is.
+pub fn parse_all(
+    sources: &[Source],
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> (Vec<ConfigError>, Option<Loaded>) {
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
+    let merged = merge(sources, environment, &mut warnings, &mut |mistake| {
+        found.push(mistake);
+        Ok(())
+    });
+    let mut merged = match merged {
+        Ok(merged) => merged,
+        Err(mistake) => return (vec![mistake], None),
+    };
+    let (others, config) = checks::all_mistakes(&mut merged);
+    found.extend(others);
+    (found, config.map(|config| Loaded { config, warnings, merged }))
+}
+
+/// The tree of all layers. `refused` is told of each that cannot be read, and decides whether to go on without it.
+fn merge(
+    sources: &[Source],
+    environment: impl IntoIterator<Item = (String, String)>,
+    warnings: &mut Vec<String>,
+    refused: &mut dyn FnMut(ConfigError) -> Result<(), ConfigError>,
+) -> Result<Node, ConfigError> {
     let mut root = tree::defaults();
     let known = environment::known_keys(&root);
-    let mut ignored = Vec::new();
-    let mut warnings = Vec::new();
-    for source in sources {
-        let mut layer = syntax::read(source, &mut warnings)?;
-        collect_ignored(&mut layer, &mut ignored);
-        root.merge(layer);
-    }
     let mut variables: Vec<(String, String)> =
         environment.into_iter().filter(|(name, _)| name.starts_with(environment::PREFIX)).collect();
     variables.sort();
-    for (name, value) in &variables {
-        let mut layer = environment::layer(name, value, &known)?;
-        collect_ignored(&mut layer, &mut ignored);
-        root.merge(layer);
+    let mut ignored = Vec::new();
+    let mut put = |layer: Result<Node, ConfigError>| {
+        match layer {
+            Ok(mut layer) => {
+                collect_ignored(&mut layer, &mut ignored);
+                root.merge(layer);
+            }
+            Err(mistake) => refused(mistake)?,
+        }
+        Ok(())
+    };
+    for source in sources {
+        put(syntax::read(source, warnings))?;
     }
-    let merged = root.clone();
-    let config = typed(root)?;
+    for (name, value) in &variables {
+        put(environment::layer(name, value, &known))?;
+    }
     if !ignored.is_empty() {
         ignored.sort();
         ignored.dedup();
@@ -119,13 +174,14 @@ pub fn parse(
             ignored.join(", ")
         ));
     }
-    Ok(Loaded { config, warnings, merged })
+    Ok(root)
 }
 
 /// Turns the merged tree into the typed configuration and checks what types cannot say.
-fn typed(mut root: Node) -> Result<Config, ConfigError> {
-    let secondary = root.remove("secondary_koji_config");
-    let mut config: Config = deserialize::from_node(&root, &[])?;
+fn typed(root: Node) -> Result<Config, ConfigError> {
+    let mut primary = root.clone();
+    let secondary = primary.remove("secondary_koji_config");
+    let mut config: Config = deserialize::from_node(&primary, &[])?;
     if let Some(mut own) = secondary.filter(|node| !node.is_empty()) {
         let path = ["secondary_koji_config"];
         let repo_url = own.remove("repo_url");
@@ -134,67 +190,13 @@ fn typed(mut root: Node) -> Result<Config, ConfigError> {
             None => None,
         };
         // It inherits whatever the primary says and it does not say itself.
-        let mut merged = root.get("koji_config").cloned().unwrap_or_else(Node::table);
+        let mut merged = primary.get("koji_config").cloned().unwrap_or_else(Node::table);
         merged.merge(own);
         let koji = deserialize::from_node(&merged, &path)?;
         config.secondary_koji_config = Some(SecondaryKojiConfig { koji, repo_url });
     }
-    check(&config, &root)?;
+    checks::check(&config, &root)?;
     Ok(config)
-}
-
-/// Rules between values.
-fn check(config: &Config, root: &Node) -> Result<(), ConfigError> {
-    let refuse = |section: &str, key: &str, problem: &str| {
-        let origin = root
-            .get(section)
-            .map(|table| table.get(key).unwrap_or(table).origin.clone())
-            .unwrap_or_else(Origin::built_in);
-        Err(ConfigError::Value {
-            origin,
-            key: format!("{section}.{key}"),
-            problem: problem.to_owned(),
-        })
-    };
-    let priorities = &config.priorities;
-    if !(priorities.t0 > 0.0 && priorities.t0.is_finite()) {
-        return refuse("priorities", "t0", "must be a number of hours above 0");
-    }
-    if !(priorities.t1 > priorities.t0 && priorities.t1.is_finite()) {
-        return refuse("priorities", "t1", "must be more hours than priorities.t0");
-    }
-    if config.koji_config.multicall_chunk_size == 0 {
-        return refuse("koji_config", "multicall_chunk_size", "must be at least 1");
-    }
-    if config.dependency.persist_chunk_size == 0 {
-        return refuse("dependency", "persist_chunk_size", "must be at least 1");
-    }
-    // A prefix or an address that only looks like one would give pages whose links lead nowhere.
-    let frontend = &config.frontend;
-    if frontend
-        .path_prefix
-        .as_deref()
-        .is_some_and(|path| !path.is_empty() && !path.starts_with('/'))
-    {
-        return refuse("frontend", "path_prefix", "must begin with a slash");
-    }
-    let web = |address: &str| address.starts_with("http://") || address.starts_with("https://");
-    if frontend.external_url.as_deref().is_some_and(|address| !web(address)) {
-        return refuse("frontend", "external_url", "must begin with http:// or https://");
-    }
-    if let Err(ClientProblem { key, problem }) = config.koji_config.client_config() {
-        return refuse("koji_config", key, &problem);
-    }
-    for (name, service) in config.services.all() {
-        if !(service.interval >= 0.0 && service.interval.is_finite()) {
-            return refuse(
-                "services",
-                &format!("{name}.interval"),
-                "must be a number of seconds, 0 or more",
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Keys of older installations that are accepted and mean nothing here; an asterisk takes everything below.

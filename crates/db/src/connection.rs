@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 
@@ -173,6 +174,16 @@ fn pool_options(config: &DatabaseConfig) -> PgPoolOptions {
 /// As [`connect`].
 pub async fn connect_one(config: &DatabaseConfig) -> Result<PgConnection> {
     connect_single(&config.options()?, config.acquire_timeout).await
+}
+
+/// The version of the server, and what time it is there.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn server(connection: &mut PgConnection) -> Result<(String, DateTime<Utc>)> {
+    Ok(sqlx::query_as("SELECT current_setting('server_version'), clock_timestamp()")
+        .fetch_one(connection)
+        .await?)
 }
 
 /// Begins a transaction on a connection of the pool.

@@ -1,13 +1,12 @@
-//! What people change through the forms of the web interface: packages, groups, running builds.
+//! What people change through the forms of the web interface: packages and running builds. Groups of packages are changed
+//! by the same functions as with `koschei-admin`.
 //!
 //! As in [`crate::administration`], each function is one transaction that does all of it, with entries in the audit log, or
 //! nothing. Who may do what is decided by the caller, before. Spec: spec/web.md, "Pages for changing".
 
-use std::collections::BTreeSet;
-
 use sqlx::{Connection as _, postgres::PgConnection};
 
-use crate::administration::{Actor, Error, Result, log, log_packages, track};
+use crate::administration::{Actor, Error, Result, log_packages, track};
 use crate::entities::{self, GroupName, Package};
 use crate::packages;
 use crate::wake::{Sleeper, wake};
@@ -186,101 +185,6 @@ pub async fn add_packages(
     }
     transaction.commit().await?;
     Ok(tracked)
-}
-
-/// Gives a group another name in its namespace, and makes it consist of exactly these packages and owners. Whether
-/// anything changed.
-///
-/// # Errors
-/// When the name is taken, or a package is not known; then nothing is changed.
-pub async fn edit_group(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    group: &GroupName,
-    new_name: &str,
-    package_names: &[String],
-    owners: &[String],
-) -> Result<bool> {
-    let mut transaction = conn.begin().await?;
-    let Some(known) = entities::group(&mut *transaction, group).await? else {
-        return Ok(false);
-    };
-    let mut said = Vec::new();
-    if new_name != group.name {
-        let new = GroupName { namespace: group.namespace.clone(), name: new_name.to_owned() };
-        if entities::group(&mut *transaction, &new).await?.is_some() {
-            return Err(Error::GroupExists(new.to_string()));
-        }
-        sqlx::query("UPDATE package_group SET name = $2 WHERE id = $1")
-            .bind(known.id)
-            .bind(new_name)
-            .execute(&mut *transaction)
-            .await
-            .map_err(crate::Error::from)
-            .map_err(|error| match error.violated_constraint() {
-                // Somebody else took the name a moment ago.
-                Some(_) => Error::GroupExists(new.to_string()),
-                None => Error::Database(error),
-            })?;
-        said.push(format!("Group {group} is called {new} now"));
-    }
-    let now = GroupName { namespace: group.namespace.clone(), name: new_name.to_owned() };
-    let packages = entities::group_packages(&mut *transaction, known.id).await?;
-    let missing = entities::set_group_packages(&mut transaction, known.id, package_names).await?;
-    if !missing.is_empty() {
-        return Err(Error::NoPackages { names: missing, collection: None });
-    }
-    let mut entries = Vec::new();
-    for (from, to, what) in
-        [(&packages, package_names, "added"), (&package_names.to_vec(), &packages, "removed")]
-    {
-        let from: BTreeSet<&String> = from.iter().collect();
-        let new: Vec<String> = to.iter().filter(|name| !from.contains(name)).cloned().collect();
-        for package in entities::base_packages(&mut *transaction, &new).await? {
-            let message = format!("Group {now} modified: package {} {what}", package.name);
-            entries.push((message, package.id));
-        }
-    }
-    let people = entities::group_owners(&mut *transaction, known.id).await?;
-    let wanted: BTreeSet<&String> = owners.iter().collect();
-    if people.iter().collect::<BTreeSet<_>>() != wanted {
-        entities::set_group_owners(&mut transaction, known.id, owners).await?;
-        let owners: Vec<&str> = wanted.into_iter().map(String::as_str).collect();
-        said.push(format!("Group {now} modified: owners set to {}", owners.join(", ")));
-    }
-    for message in &said {
-        log(&mut transaction, actor, message).await?;
-    }
-    let user = entities::ensure_user(&mut transaction, &actor.name).await?;
-    entities::log_all(&mut *transaction, Some(user.id), actor.environment, &entries).await?;
-    transaction.commit().await?;
-    Ok(!said.is_empty() || !entries.is_empty())
-}
-
-/// Deletes a group; its packages stay. Whether there was one.
-///
-/// # Errors
-/// When the database cannot be changed.
-pub async fn delete_group(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    group: &GroupName,
-) -> Result<bool> {
-    let mut transaction = conn.begin().await?;
-    let Some(known) = entities::group(&mut *transaction, group).await? else {
-        return Ok(false);
-    };
-    // What belongs to it goes with it (ON DELETE CASCADE).
-    let done = sqlx::query("DELETE FROM package_group WHERE id = $1")
-        .bind(known.id)
-        .execute(&mut *transaction)
-        .await?;
-    let done = done.rows_affected() > 0;
-    if done {
-        log(&mut transaction, actor, &format!("Group {group} deleted")).await?;
-    }
-    transaction.commit().await?;
-    Ok(done)
 }
 
 /// Asks for the cancellation of a running build, which polling does. Whether it is running and nobody had asked before.

@@ -42,6 +42,8 @@ pub mod suspensions;
 pub mod testing;
 pub mod wake;
 
-pub use connection::{Address, DatabaseConfig, Pool, begin, connect, connect_lazy, connect_one};
+pub use connection::{
+    Address, DatabaseConfig, Pool, begin, connect, connect_lazy, connect_one, server,
+};
 pub use error::{Error, Result};
 pub use sqlx::postgres::{PgConnection, PgExecutor};

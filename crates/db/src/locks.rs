@@ -96,6 +96,27 @@ impl ServiceLock {
     }
 }
 
+/// The services that run on this database, as `koschei-polling`, or `koschei-polling on 10.1.2.3` where the database knows
+/// another host and may tell.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn running_services(connection: &mut PgConnection) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT coalesce(nullif(session.application_name, ''), 'a service')
+                || coalesce(' on ' || host(session.client_addr), '') AS service
+           FROM pg_locks AS held LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid
+          WHERE held.locktype = 'advisory' AND held.granted AND held.mode = 'ShareLock'
+            AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND held.classid = $1::integer::oid AND held.objid = $2::integer::oid AND held.objsubid = 2
+          ORDER BY service",
+    )
+    .bind(SERVICES.0)
+    .bind(SERVICES.1)
+    .fetch_all(connection)
+    .await?)
+}
+
 macro_rules! lock_methods {
     ($($lock:ty),*) => {$(
         impl $lock {
@@ -190,9 +211,18 @@ impl UpgradeLock {
         let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
             .bind(SERVICES.0)
             .bind(SERVICES.1)
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await?;
-        if taken { Ok(Self(())) } else { Err(SchemaError::InUse.into()) }
+        if taken {
+            return Ok(Self(()));
+        }
+        let running = running_services(connection).await?;
+        Err(if running.is_empty() {
+            SchemaError::BeingChanged
+        } else {
+            SchemaError::InUse(running)
+        }
+        .into())
     }
 
     pub(crate) async fn release(self, connection: &mut PgConnection) -> Result<()> {

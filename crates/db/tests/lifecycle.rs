@@ -161,13 +161,18 @@ async fn the_schema_is_not_changed_while_a_service_runs_nor_a_service_started_me
     let other = ServiceLock::acquire(database.pool()).await.unwrap();
     one.release().await;
     let refused = schema::upgrade(&mut connection, None).await.unwrap_err();
-    assert!(matches!(refused, Error::Schema(SchemaError::InUse)), "{refused}");
+    let Error::Schema(SchemaError::InUse(running)) = &refused else { panic!("{refused}") };
+    assert_eq!(running.len(), 1, "{running:?}");
+    assert!(refused.to_string().contains(&running[0]), "{refused}");
     assert!(matches!(status(&mut connection).await, Status::Behind { applied: 0, .. }));
     other.release().await;
 
     // Held as an upgrade holds it.
     execute(&mut connection, "SELECT pg_advisory_lock(4, 0)").await;
     let refused = ServiceLock::acquire(database.pool()).await.unwrap_err();
+    assert!(matches!(refused, Error::Schema(SchemaError::BeingChanged)), "{refused}");
+    let mut other = database.connection().await;
+    let refused = schema::upgrade(&mut other, None).await.unwrap_err();
     assert!(matches!(refused, Error::Schema(SchemaError::BeingChanged)), "{refused}");
     execute(&mut connection, "SELECT pg_advisory_unlock(4, 0)").await;
 

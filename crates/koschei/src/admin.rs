@@ -15,6 +15,7 @@ mod notices;
 mod packages;
 mod people;
 mod refreshing;
+mod selfcheck;
 mod status;
 mod submitting;
 mod suspending;
@@ -121,6 +122,8 @@ enum Command {
     /// The repositories that this machine keeps: cache list, cache clear
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// Check configuration, database, Koji, message bus and cache directory, and say what is wrong
+    Selfcheck,
     /// Check, show or convert the configuration
     #[command(subcommand)]
     Config(configuration::Config),
@@ -183,18 +186,20 @@ pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
     let command = match admin.command {
         // What is wrong with a configuration must not keep anybody from looking at it.
         Command::Config(command) => return configuration::run(command),
+        Command::Selfcheck => return selfcheck::run(),
         command => command,
     };
     let configuration = crate::configuration::read(Reader::Admin)?;
+    let config = &configuration.loaded.config;
     let command = match command {
-        Command::Psql(command) => return command.run(&configuration.config),
+        Command::Psql(command) => return command.run(config),
         Command::Cache(cache::Cache::List) => {
-            println!("{}", cache::list(&configuration.config)?);
+            println!("{}", cache::list(config)?);
             return Ok(ExitCode::SUCCESS);
         }
         command => command,
     };
-    for warning in &configuration.warnings {
+    for warning in &configuration.loaded.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -202,10 +207,10 @@ pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::new(format_args!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let address = crate::database::configured(&configuration.config, "koschei-admin");
+        let address = crate::database::configured(config, "koschei-admin");
         let connection = koschei_db::connect_one(&address).await.map_err(Failure::new)?;
         let mut session = Session {
-            config: configuration.config,
+            config: config.clone(),
             connection,
             actor: Actor::administrator(operator()),
             collections: admin.collections,
@@ -264,6 +269,7 @@ async fn execute(command: Command, session: &mut Session) -> Result<String, Fail
         | Command::Db(_)
         | Command::Psql(_)
         | Command::Cache(cache::Cache::List)
+        | Command::Selfcheck
         | Command::Config(_) => Ok(String::new()),
     }
 }

@@ -24,8 +24,8 @@ const NAMES: &[&str] = &[
 ];
 
 /// Commands of the administrator that are also names of their own: `koschei-track-group` is `koschei admin track-group`.
-const ADMIN_NAMES: &[&str] =
-    &["track-group", "refresh-group", "refresh-user-group", "refresh-distgit-group"];
+pub(crate) const ADMIN_NAMES: &[&str] =
+    &["track-group", "refresh-group", "refresh-user-group", "refresh-distgit-group", "selfcheck"];
 
 /// Continuous integration for a whole RPM distribution.
 #[derive(Debug, Parser)]
@@ -60,6 +60,12 @@ pub(crate) enum Command {
     Demo(DemoOptions),
     /// Run the simulated Koji alone
     Kojisim(KojisimOptions),
+    /// Write manual pages and completion for shells, each where it belongs, below a directory: for make install
+    #[command(hide = true)]
+    InstallManual {
+        /// The directory that stands for /
+        directory: PathBuf,
+    },
 }
 
 /// How much the log says.

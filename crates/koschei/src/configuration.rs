@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use koschei_core::config::{self, Config, Loaded, Source};
+use koschei_core::config::{self, ConfigError, Loaded, Plugin, Source};
+use koschei_web::WebConfig;
 
 use crate::failure::Failure;
 
@@ -30,40 +31,118 @@ pub(crate) enum Reader {
 /// A valid configuration and where it came from.
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    pub(crate) config: Config,
+    pub(crate) loaded: Loaded,
     pub(crate) files: Vec<PathBuf>,
-    pub(crate) warnings: Vec<String>,
 }
 
-/// Reads the files that count for `reader`, in order, and merges them with the environment.
+/// Reads the files that count for `reader`, in order, and merges them with the environment. Refuses what that reader could
+/// not use.
 pub(crate) fn read(reader: Reader) -> Result<Configuration, Failure> {
-    let (loaded, files) = load(reader)?;
-    Ok(Configuration { config: loaded.config, files, warnings: loaded.warnings })
+    let configuration = load(reader)?;
+    match unusable(reader, &configuration.loaded).into_iter().next() {
+        Some(mistake) => Err(Failure::usage(mistake.sentence)),
+        None => Ok(configuration),
+    }
 }
 
-/// The same, with the place of each value, and the files that were read.
-pub(crate) fn load(reader: Reader) -> Result<(Loaded, Vec<PathBuf>), Failure> {
-    let mut sources = Vec::new();
-    let mut files = Vec::new();
+/// The same for somebody who only looks at it.
+pub(crate) fn load(reader: Reader) -> Result<Configuration, Failure> {
+    let gathered = gather(reader);
+    if let Some(problem) = gathered.problems.into_iter().next() {
+        return Err(Failure::usage(problem));
+    }
+    let loaded = config::parse(&gathered.sources, environment()).map_err(Failure::usage)?;
+    Ok(Configuration { loaded, files: gathered.files })
+}
+
+/// Everything that whoever reads these files would refuse, one thing after the other; else what they say.
+pub(crate) fn check(reader: Reader) -> Result<Configuration, Vec<String>> {
+    let gathered = gather(reader);
+    let (mistakes, left) = config::parse_all(&gathered.sources, environment());
+    let keys: Vec<&str> = mistakes.iter().filter_map(ConfigError::key).collect();
+    let mut sentences = gathered.problems;
+    sentences.extend(mistakes.iter().map(ToString::to_string));
+    if let Some(loaded) = &left {
+        // What is missing because it was wrong is told already.
+        let follows = |mistake: &Unusable| {
+            keys.iter().any(|key| key.starts_with(mistake.key) || mistake.key.starts_with(key))
+        };
+        let others = unusable(reader, loaded);
+        let others = others.into_iter().filter(|mistake| !follows(mistake));
+        sentences.extend(others.map(|mistake| mistake.sentence));
+        // Services read it when they send or receive messages.
+        if reader == Reader::Backend
+            && loaded.config.has_plugin(Plugin::Fedmsg)
+            && let Err(error) = fedora_messaging::Config::load()
+        {
+            sentences.push(error.to_string());
+        }
+    }
+    match left {
+        Some(loaded) if sentences.is_empty() => Ok(Configuration { loaded, files: gathered.files }),
+        _ => Err(sentences),
+    }
+}
+
+/// A setting that is valid by itself, but cannot be used.
+struct Unusable {
+    key: &'static str,
+    sentence: String,
+}
+
+/// What a reader would find out only when it uses its configuration.
+fn unusable(reader: Reader, loaded: &Loaded) -> Vec<Unusable> {
+    let config = &loaded.config;
+    let mut found = Vec::new();
+    let mut refuse = |key: &'static str, problem: &dyn std::fmt::Display| {
+        found.push(Unusable { key, sentence: format!("{}: {problem}", loaded.origin(key)) });
+    };
+    if let Err(error) = crate::database::configured(config, "koschei").options() {
+        let key = if config.db_url.is_some() { "db_url" } else { "database_config.db_url" };
+        refuse(key, &error);
+    }
+    if reader == Reader::Frontend
+        && let Err(error) = WebConfig::try_from(config)
+    {
+        refuse(error.key(), &error);
+    }
+    found
+}
+
+/// What the files say, and which of them cannot be read.
+struct Gathered {
+    sources: Vec<Source>,
+    files: Vec<PathBuf>,
+    problems: Vec<String>,
+}
+
+fn gather(reader: Reader) -> Gathered {
+    let mut gathered = Gathered { sources: Vec::new(), files: Vec::new(), problems: Vec::new() };
     for (path, required) in paths(reader) {
         match read_file(&path) {
             Ok(text) => {
-                sources.push(Source { name: path.display().to_string(), text });
-                files.push(path);
+                gathered.sources.push(Source { name: path.display().to_string(), text });
+                gathered.files.push(path);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !required => {}
             Err(error) => {
-                return Err(Failure::usage(format_args!(
-                    "the configuration file {} cannot be read: {error}",
+                let remedy = match error.kind() {
+                    io::ErrorKind::PermissionDenied => ": run this as user koschei or as root",
+                    _ => "",
+                };
+                gathered.problems.push(format!(
+                    "the configuration file {} cannot be read: {error}{remedy}",
                     path.display()
-                )));
+                ));
             }
         }
     }
-    let environment = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded = config::parse(&sources, environment).map_err(Failure::usage)?;
-    Ok((loaded, files))
+    gathered
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// The files in order, each with whether it must exist.

@@ -13,6 +13,7 @@ mod demo;
 mod depcheck;
 mod failure;
 mod logging;
+mod manual;
 mod service;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Demo(options) => demo::run(options),
         Command::Depcheck(options) => depcheck::run(&options),
         Command::Kojisim(options) => service::kojisim::run(options),
+        Command::InstallManual { directory } => manual::install(&directory),
         Command::Polling(options) => service::run(service::Name::Polling, &options),
         Command::RepoResolver(options) => service::run(service::Name::RepoResolver, &options),
         Command::BuildResolver(options) => service::run(service::Name::BuildResolver, &options),

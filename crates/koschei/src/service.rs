@@ -62,10 +62,10 @@ pub(crate) fn run(name: Name, options: &ServiceOptions) -> Result<ExitCode, Fail
     logging::start(&options.log);
     let reader = if name == Name::Web { Reader::Frontend } else { Reader::Backend };
     let configuration = configuration::read(reader)?;
-    for warning in &configuration.warnings {
+    for warning in &configuration.loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let config = configuration.config;
+    let config = configuration.loaded.config;
     let service = match name {
         Name::Polling => Some(Service::Polling),
         Name::RepoResolver => Some(Service::RepoResolver),

@@ -19,6 +19,8 @@ mod operator;
 mod packages;
 #[path = "admin/procedures.rs"]
 mod procedures;
+#[path = "admin/selfcheck.rs"]
+mod selfcheck;
 #[path = "admin/suspending.rs"]
 mod suspending;
 

@@ -50,6 +50,12 @@ impl ConfigError {
     fn new(key: &'static str, problem: impl Into<String>) -> Self {
         Self { key, problem: problem.into() }
     }
+
+    /// The setting.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
 }
 
 /// What `/` shows.

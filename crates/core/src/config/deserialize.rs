@@ -109,7 +109,7 @@ impl de::Error for Mistake {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("must be {}; {} is outside that", words(expected), kind(found)))
+        Self::custom(format_args!("must be {}; {} is not", words(expected), kind(found)))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
@@ -125,7 +125,8 @@ impl de::Error for Mistake {
 fn words(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative".to_owned(),
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u8" | "u32" | "u64" | "usize" => "a whole number that is not negative".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
@@ -152,7 +153,7 @@ fn kind(found: Unexpected<'_>) -> &'static str {
 impl<'de> Node {
     fn visit<V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.value {
-            Value::Null => visitor.visit_unit(),
+            Value::Null | Value::LeftOut => visitor.visit_unit(),
             Value::Boolean(truth) => visitor.visit_bool(*truth),
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Float(number) => visitor.visit_f64(*number),
@@ -185,7 +186,7 @@ impl<'de> Node {
                         .visit_map(de::value::MapDeserializer::new(values))
                         .map_err(|error: serde_json::Error| de::Error::custom(error))
                 }
-                Value::Null | Value::Untyped(_) => self.visit(visitor),
+                Value::Null | Value::LeftOut | Value::Untyped(_) => self.visit(visitor),
             };
         }
         self.visit(visitor)
@@ -194,7 +195,7 @@ impl<'de> Node {
 
 fn to_json(node: Node) -> serde_json::Value {
     match node.value {
-        Value::Null => serde_json::Value::Null,
+        Value::Null | Value::LeftOut => serde_json::Value::Null,
         Value::Boolean(truth) => truth.into(),
         Value::Integer(number) => number.into(),
         Value::Float(number) => number.into(),
@@ -330,8 +331,13 @@ impl<'de> SeqAccess<'de> for List<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Mistake> {
-        let Some(node) = self.items.next() else { return Ok(None) };
-        self.at += 1;
+        let node = loop {
+            let Some(node) = self.items.next() else { return Ok(None) };
+            self.at += 1;
+            if node.value != Value::LeftOut {
+                break node;
+            }
+        };
         seed.deserialize(node)
             .map(Some)
             .map_err(|mistake| mistake.below(&self.at.to_string(), &node.origin))

@@ -87,6 +87,8 @@ pub struct Config {
     pub fedmsg_publisher: FedmsgPublisher,
     /// Who maintains which package.
     pub pagure: Pagure,
+    /// Lists that koschei-admin fills groups of packages from.
+    pub refresh: Refresh,
     /// Rebuild requests in Copr.
     pub copr: Copr,
     /// Messages for OSCI.
@@ -151,6 +153,7 @@ impl Default for Config {
             fedmsg: Fedmsg::default(),
             fedmsg_publisher: FedmsgPublisher::default(),
             pagure: Pagure::default(),
+            refresh: Refresh::default(),
             copr: Copr::default(),
             osci: Osci::default(),
             directories: Directories::default(),
@@ -505,6 +508,26 @@ impl Default for Pagure {
         Self {
             owner_alias_url: "https://src.fedoraproject.org/extras/pagure_owner_alias.json"
                 .to_owned(),
+        }
+    }
+}
+
+/// Lists that `koschei-admin` fills groups of packages from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The source packages of the newest distribution, the path of one in each line: refresh-group.
+    pub source_packages_url: String,
+    /// JSON file with the maintainers of every package: refresh-user-group, refresh-distgit-group.
+    pub maintainers_url: String,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self {
+            source_packages_url:
+                "https://kojipkgs.fedoraproject.org/repos/rawhide/latest/src/pkglist".to_owned(),
+            maintainers_url: "https://src.fedoraproject.org/extras/pagure_bz.json".to_owned(),
         }
     }
 }

@@ -16,6 +16,15 @@ fn refused(text: &str) -> String {
     load(text).expect_err("a mistake").to_string()
 }
 
+fn mistakes<const COUNT: usize>(
+    sources: &[Source],
+    environment: [(String, String); COUNT],
+) -> Vec<ConfigError> {
+    let (found, left) = parse_all(sources, environment);
+    assert!(left.is_some(), "something is left of it: {found:?}");
+    found
+}
+
 fn with_environment(variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     parse(&[], variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
 }
@@ -104,8 +113,7 @@ fn a_wrong_type_is_named_and_its_value_is_not_repeated() {
     );
     assert_eq!(
         refused("[database_config]\nport = 70000\n"),
-        "config.cfg, line 2: database_config.port must be a whole number that is not negative; \
-         this whole number is outside that"
+        "config.cfg, line 2: database_config.port must be a whole number from 0 to 65535; this whole number is not"
     );
     assert_eq!(
         refused("plugins = [\n 'fedmsg',\n 'cofr']\n"),
@@ -135,6 +143,72 @@ fn a_typo_in_the_placeholder_of_a_link_is_named() {
     );
     let good = link("https://b.example/{package.collection.bugzilla_product}/{name}");
     assert_eq!(load(&good).unwrap().config.links.len(), 1);
+}
+
+#[test]
+fn all_mistakes_are_found_at_once_each_with_its_place() {
+    let backend = "\
+[koji_config]
+max_bilds = 3
+login_method = 'login'
+[priorities]
+t0 = 'six'
+[[links]]
+name = 'Bugs'
+url = 'https://b.example/{nmae}'
+[[links]]
+name = 'Bugs'
+adress = 'https://b.example/{name}'
+[secondary_koji_config]
+topurl = 3
+session_opts = { timeout = 'long' }
+";
+    let broken = "config = {'koji_config': {'server': os.environ['KOJI']}}\n";
+    let frontend = "[frontend]\nlisten = 'localhost'\nexternal_url = 'koschei.example.org'\n";
+    let sources = [
+        source("backend.cfg", backend),
+        source("broken.cfg", broken),
+        source("frontend.cfg", frontend),
+    ];
+    let variable = ("KOSCHEI__FRONTEND__PATH_PREFXI".to_owned(), "/x".to_owned());
+    let found: Vec<String> =
+        mistakes(&sources, [variable]).iter().map(ToString::to_string).collect();
+    for expected in [
+        "broken.cfg, line 1: ",
+        "environment variable KOSCHEI__FRONTEND__PATH_PREFXI: there is no setting called frontend.path_prefxi",
+        "backend.cfg, line 2: there is no setting called koji_config.max_bilds (did you mean",
+        "backend.cfg, line 5: priorities.t0 must be a number, not text",
+        "backend.cfg, line 8: links.1.url has the placeholder {nmae}",
+        "backend.cfg, line 11: there is no setting called links.2.adress",
+        "backend.cfg, line 13: secondary_koji_config.topurl must be text, not this whole number",
+        "backend.cfg, line 14: secondary_koji_config.session_opts must have a number of seconds as timeout",
+        "frontend.cfg, line 2: frontend.listen must be an address and a port",
+        "frontend.cfg, line 3: frontend.external_url must begin with http:// or https://",
+    ] {
+        let lines: Vec<&String> = found.iter().filter(|line| line.starts_with(expected)).collect();
+        assert_eq!(lines.len(), 1, "{expected}\n{found:#?}");
+    }
+    assert!(
+        found.iter().any(|line| line.contains("koji_config.login_args must have user")),
+        "{found:#?}"
+    );
+    assert_eq!(found.len(), 11, "{found:#?}");
+    // The first is the one that a service would name.
+    let first = parse(&sources[..1], []).unwrap_err();
+    assert_eq!(mistakes(&sources[..1], []).first(), Some(&first));
+    assert!(
+        mistakes(&[source("frontend.cfg", "[frontend]\nlisten = '[::1]:80'\n")], []).is_empty()
+    );
+}
+
+#[test]
+fn a_setting_says_where_it_was_set_and_one_that_nobody_set_where_its_table_was() {
+    let loaded = load("[frontend]\n[frontend.auth]\nuser_re = 'x'\n").unwrap();
+    let place = |key: &str| loaded.origin(key).to_string();
+    assert_eq!(place("frontend.auth.user_re"), "config.cfg, line 3");
+    assert_eq!(place("frontend.auth.user_env"), "config.cfg, line 2");
+    assert_eq!(place("frontend.external_url"), "config.cfg, line 1");
+    assert_eq!(loaded.origin("priorities.t0"), Origin::built_in());
 }
 
 #[test]
@@ -594,6 +668,26 @@ fn what_cannot_be_converted_is_said() {
 
 proptest::proptest! {
     /// Nothing that anybody writes into a file makes us panic.
+    #[test]
+    fn mistakes_are_found_where_and_only_where_something_is_refused(
+        lines in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "plugins = ['fedmsg', 'x', 3]", "[koji_config]", "max_builds = 'a'", "server = 3", "t0 = -1", "[priorities]",
+                "[services.polling]", "interval = -1", "x = 1", "[frontend]", "listen = ''", "[[links]]", "name = 'a'",
+                "url = '{x'", "[secondary_koji_config]", "login_method = 'ssl_login'", "login_method = 4", "=",
+            ]),
+            0..8,
+        )
+    ) {
+        let sources = [source("f", &lines.join("\n"))];
+        let found = mistakes(&sources, []);
+        match parse(&sources, []) {
+            Ok(_) => proptest::prop_assert!(found.is_empty(), "{found:?}"),
+            Err(first) => proptest::prop_assert_eq!(found.first(), Some(&first)),
+        }
+        proptest::prop_assert!(found.len() < 20);
+    }
+
     #[test]
     fn any_text_is_read_or_refused(text in "(?s).{0,200}") {
         let _ = load(&text);

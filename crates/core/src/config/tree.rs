@@ -40,6 +40,8 @@ pub(super) enum Value {
     Text(String),
     /// From the environment: its type follows from where it is put.
     Untyped(String),
+    /// An entry of a list that is not to be looked at.
+    LeftOut,
     List(Vec<Node>),
     Table(BTreeMap<String, Node>),
 }

@@ -134,7 +134,7 @@ pub(super) fn text(text: &str) -> String {
 /// A value as TOML in one piece; tables are written inline. Nothing when there is nothing in it: TOML has no word for that.
 pub(super) fn value(node: &Node) -> Option<String> {
     Some(match &node.value {
-        Value::Null => return None,
+        Value::Null | Value::LeftOut => return None,
         Value::Boolean(truth) => truth.to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => format!("{number:?}"),

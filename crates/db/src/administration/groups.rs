@@ -1,5 +1,7 @@
 //! Groups of packages.
 
+use std::collections::BTreeSet;
+
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
@@ -53,6 +55,8 @@ pub struct GroupChanges {
     pub namespace: Option<Option<String>>,
     /// Its packages.
     pub content: Option<Content>,
+    /// The people who may edit it: exactly these.
+    pub owners: Option<Vec<String>>,
 }
 
 /// What is different about a group now.
@@ -64,6 +68,8 @@ pub struct GroupEdited {
     pub added: Vec<String>,
     /// Packages that left it.
     pub removed: Vec<String>,
+    /// Whether anything is different, its name and its owners included.
+    pub is_different: bool,
 }
 
 /// Adds a group with these packages.
@@ -79,7 +85,7 @@ pub async fn create_group(
     add_group(conn, actor, group.namespace.as_deref(), &group.name, package_names, &[]).await
 }
 
-/// Changes a group.
+/// Changes a group: by `koschei-admin`, or by its owners with a browser. Who may do that is decided by the caller, before.
 ///
 /// # Errors
 /// When there is none of that name, its new name is taken, or a name is no package; then nothing is changed.
@@ -104,15 +110,27 @@ pub async fn edit_group(
             .bind(&new_name.namespace)
             .bind(&new_name.name)
             .execute(&mut *transaction)
-            .await?;
+            .await
+            .map_err(crate::Error::from)
+            .map_err(|error| match error.violated_constraint() {
+                // Somebody else took the name a moment ago.
+                Some(_) => Error::GroupExists(new_name.to_string()),
+                None => Error::Database(error),
+            })?;
         log(&mut transaction, actor, &format!("Group {name} is called {new_name} now")).await?;
     }
     let (added, removed) = match &changes.content {
         Some(content) => set_content(&mut transaction, actor, group.id, &new_name, content).await?,
         None => (Vec::new(), Vec::new()),
     };
+    let are_other_people = match &changes.owners {
+        Some(owners) => set_owners(&mut transaction, actor, group.id, &new_name, owners).await?,
+        None => false,
+    };
     transaction.commit().await?;
-    Ok(GroupEdited { name: new_name, added, removed })
+    let is_different =
+        new_name != *name || are_other_people || !added.is_empty() || !removed.is_empty();
+    Ok(GroupEdited { name: new_name, added, removed, is_different })
 }
 
 /// Deletes a group; its packages stay.
@@ -262,6 +280,26 @@ async fn set_content(
     log_about_packages(conn, actor, &entries).await?;
     let names = |packages: Vec<(i32, String)>| packages.into_iter().map(|(_, name)| name).collect();
     Ok((names(added), names(removed)))
+}
+
+/// Makes these people, and nobody else, the owners of a group. Whether they were others.
+async fn set_owners(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    group_id: i32,
+    group: &GroupName,
+    owners: &[String],
+) -> Result<bool> {
+    let wanted: BTreeSet<&str> = owners.iter().map(String::as_str).collect();
+    let people = entities::group_owners(&mut *conn, group_id).await?;
+    if people.iter().map(String::as_str).collect::<BTreeSet<_>>() == wanted {
+        return Ok(false);
+    }
+    entities::set_group_owners(conn, group_id, owners).await?;
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    let message = format!("Group {group} modified: owners set to {}", wanted.join(", "));
+    log(conn, actor, &message).await?;
+    Ok(true)
 }
 
 async fn log_about_packages(

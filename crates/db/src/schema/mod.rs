@@ -120,9 +120,10 @@ pub enum SchemaError {
     },
     /// An upgrade was asked for while services hold the database.
     #[error(
-        "services of Koschei are running on this database: stop them before changing its schema"
+        "services of Koschei are running on this database ({}): stop them before changing its schema",
+        .0.join(", ")
     )]
-    InUse,
+    InUse(Vec<String>),
     /// A service wanted to start while the schema was being changed.
     #[error("the schema of the database is being changed right now: start again when that is done")]
     BeingChanged,

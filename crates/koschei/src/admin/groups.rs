@@ -128,7 +128,7 @@ impl GroupOptions {
             checked_name(name)?;
         }
         let namespace = if self.make_global { Some(None) } else { self.new_namespace.map(Some) };
-        Ok(GroupChanges { name: self.new_name, namespace, content })
+        Ok(GroupChanges { name: self.new_name, namespace, content, owners: None })
     }
 }
 

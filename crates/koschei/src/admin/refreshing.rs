@@ -10,12 +10,6 @@ use koschei_db::administration::{self, Content, GroupChanges};
 use super::{Session, groups};
 use crate::failure::Failure;
 
-/// The source packages of Fedora's newest repo, a path in each line.
-const SOURCE_PACKAGES: &str = "https://kojipkgs.fedoraproject.org/repos/rawhide/latest/src/pkglist";
-
-/// Who maintains which package of Fedora: `{"rpms": {"PACKAGE": ["USER", "@GROUP", ...]}}`.
-const MAINTAINERS: &str = "https://src.fedoraproject.org/extras/pagure_bz.json";
-
 /// No list is larger.
 const LARGEST: usize = 256 << 20;
 
@@ -30,27 +24,27 @@ pub(super) struct RefreshGroup {
     group: String,
     /// Extended regular expression that matches somewhere in the names
     regex: String,
-    /// Where the source packages are listed
-    #[arg(long, value_name = "URL", env = "KOSCHEI_SOURCES_URL", default_value = SOURCE_PACKAGES)]
-    url: String,
+    /// Where the source packages are listed [default: refresh.source_packages_url of the configuration]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 impl RefreshGroup {
     pub(super) async fn run(self, session: &mut Session) -> Result<String, Failure> {
         let group = groups::group_name(&self.group)?;
-        let list = fetch(&self.url)?;
+        let url = self.url.unwrap_or_else(|| session.config.refresh.source_packages_url.clone());
+        let list = fetch(&url, LIMIT)?;
         let listed = source_names(&String::from_utf8_lossy(&list));
         if listed.is_empty() {
-            return Err(Failure::new(format_args!("{} lists no source packages", self.url)));
+            return Err(Failure::new(format_args!("{url} lists no source packages")));
         }
         let names = administration::names_that_match(&mut session.connection, &listed, &self.regex)
             .await
             .map_err(Failure::new)?;
         if names.is_empty() {
             return Err(Failure::new(format_args!(
-                "none of {} source packages at {} matches {}; nothing was changed",
+                "none of {} source packages at {url} matches {}; nothing was changed",
                 listed.len(),
-                self.url,
                 self.regex
             )));
         }
@@ -84,9 +78,9 @@ struct Maintained {
     /// Keep the packages that the group has
     #[arg(long)]
     append: bool,
-    /// Where the maintainers are listed
-    #[arg(long, value_name = "URL", env = "KOSCHEI_MAINTAINERS_URL", default_value = MAINTAINERS)]
-    url: String,
+    /// Where the maintainers are listed [default: refresh.maintainers_url of the configuration]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 /// `refresh-user-group GROUP USER`
@@ -139,8 +133,9 @@ impl Maintained {
         maintainer: &str,
     ) -> Result<String, Failure> {
         let group = groups::group_name(group)?;
-        let list: Listed = serde_json::from_slice(&fetch(&self.url)?).map_err(|error| {
-            Failure::new(format_args!("{} is no list of maintainers: {error}", self.url))
+        let url = self.url.unwrap_or_else(|| session.config.refresh.maintainers_url.clone());
+        let list: Listed = serde_json::from_slice(&fetch(&url, LIMIT)?).map_err(|error| {
+            Failure::new(format_args!("{url} is no list of maintainers: {error}"))
         })?;
         let names: Vec<String> = list
             .rpms
@@ -150,8 +145,7 @@ impl Maintained {
             .collect();
         if names.is_empty() {
             return Err(Failure::new(format_args!(
-                "{maintainer} maintains no package, says {}; nothing was changed",
-                self.url
+                "{maintainer} maintains no package, says {url}; nothing was changed"
             )));
         }
         let content = if self.append { Content::And(names) } else { Content::Exactly(names) };
@@ -160,8 +154,8 @@ impl Maintained {
     }
 }
 
-/// Fetches a list.
-fn fetch(url: &str) -> Result<Vec<u8>, Failure> {
+/// Fetches a file within a time.
+pub(super) fn fetch(url: &str, limit: Duration) -> Result<Vec<u8>, Failure> {
     let failed =
         |error: curl::Error| Failure::new(format_args!("{url} cannot be fetched: {error}"));
     let mut body = Vec::new();
@@ -171,7 +165,7 @@ fn fetch(url: &str) -> Result<Vec<u8>, Failure> {
     handle.max_redirections(10).map_err(failed)?;
     handle.fail_on_error(true).map_err(failed)?;
     handle.accept_encoding("").map_err(failed)?;
-    handle.timeout(LIMIT).map_err(failed)?;
+    handle.timeout(limit).map_err(failed)?;
     handle.useragent(concat!("koschei/", env!("CARGO_PKG_VERSION"))).map_err(failed)?;
     let mut is_too_large = false;
     let outcome = {

@@ -13,8 +13,9 @@ use crate::failure::Failure;
 
 /// Serves pages until asked to stop.
 pub(super) async fn serve(config: &Config, pool: Pool, stop: Stop) -> Result<ExitCode, Failure> {
-    let settings = WebConfig::try_from(config)
-        .map_err(|error| Failure::new(format_args!("web cannot use the configuration: {error}")))?;
+    let settings = WebConfig::try_from(config).map_err(|error| {
+        Failure::usage(format_args!("web cannot use the configuration: {error}"))
+    })?;
     let address = &config.frontend.listen;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let remedy = match error.kind() {

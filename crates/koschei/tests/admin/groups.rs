@@ -165,6 +165,22 @@ async fn groups_are_refreshed_from_lists_that_others_keep() {
     ];
     assert_eq!(operator.succeeds(&group), "Group mine: called java now, 1 package removed");
     assert_eq!(operator.texts(MEMBERS).await, ["java foo,pkg3"]);
+    // The addresses are configured; --url is for a list that somebody has at hand.
+    let configured = fs::read_to_string(operator.configuration()).unwrap();
+    fs::write(
+        operator.configuration(),
+        format!("{configured}[refresh]\nsource_packages_url = {sources:?}\nmaintainers_url = {maintainers:?}\n"),
+    )
+    .unwrap();
+    assert_eq!(
+        operator.types_line("koschei-refresh-group java '^pkg1'"),
+        "Group java: 1 package added"
+    );
+    assert_eq!(
+        operator.types_line("koschei-refresh-user-group java alice"),
+        "Group java: 1 package removed"
+    );
+    fs::write(operator.configuration(), configured).unwrap();
     let nobody = ["koschei-refresh-user-group", "java", "nobody", "--url", &maintainers];
     let said = operator.fails(&nobody);
     assert!(
@@ -179,5 +195,5 @@ async fn groups_are_refreshed_from_lists_that_others_keep() {
     assert!(said.contains("is no list of maintainers"), "{said}");
     assert_eq!(operator.texts(MEMBERS).await, ["java foo,pkg3"]);
     let log = operator.log().await;
-    assert_eq!(log.last().unwrap(), "mizdebsk admin: Group java modified: package bar removed");
+    assert_eq!(log.last().unwrap(), "mizdebsk admin: Group java modified: package pkg1 removed");
 }

@@ -75,3 +75,89 @@ fn a_file_that_is_broken_can_still_be_looked_at() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
+
+#[test]
+fn what_a_service_or_the_web_would_refuse_at_its_start_is_found_all_at_once_and_each_refuses_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("koschei.toml");
+    let place = |line: usize| format!("koschei: {}, line {line}: ", file.display());
+    // Each mistake, and the service that ends with it.
+    let mistakes = [
+        ("db_url = 'mysql://db/koschei'\n", 1, "db_url", "polling"),
+        (
+            "[koji_config]\nlogin_method = 'login'\n",
+            1,
+            "koji_config.login_args must have user",
+            "scheduler",
+        ),
+        (
+            "[secondary_koji_config]\nsession_opts = { max_retries = 'x' }\n",
+            2,
+            "secondary_koji_config.session_opts",
+            "polling",
+        ),
+        (
+            "[frontend]\nlisten = 'everywhere'\n",
+            2,
+            "frontend.listen must be an address and a port",
+            "web",
+        ),
+        (
+            "[frontend.auth]\ntrusted_proxies = ['proxy']\n",
+            2,
+            "frontend.auth.trusted_proxies: proxy is no address",
+            "web",
+        ),
+        ("[frontend.auth]\nuser_re = '('\n", 2, "frontend.auth.user_re", "web"),
+        (
+            "[frontend.auth.oidc]\nissuer = 'https://id.example.org'\n",
+            1,
+            "frontend.auth.oidc.client_id",
+            "web",
+        ),
+        (
+            "[frontend]\n[frontend.auth.oidc]\nissuer = 'https://id.example.org'\nclient_id = 'koschei'\n",
+            1,
+            "frontend.external_url: it is needed",
+            "web",
+        ),
+    ];
+    for (text, line, expected, service) in mistakes {
+        fs::write(&file, text).unwrap();
+        let output = config(&[&file], &["check"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert_eq!(stdout(&output), "", "{text}");
+        let said = stderr(&output);
+        assert!(said.starts_with(&place(line)) && said.contains(expected), "{text}: {said}");
+        assert_eq!(said.lines().count(), 1, "{text}: {said}");
+        let output = koschei(&file).args([service, "--once"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}: systemd would start it again");
+        assert_eq!(stderr(&output), said, "{text}");
+    }
+    let all = "db_url = 'nowhere'\nplugins = ['fedmsg']\n[frontend]\nlisten = '80'\nexternal_url = 'x'\n[frontend.auth]\n\
+               user_env = 'a b'\n[priorities]\nt0 = -1\nt2 = 5\n";
+    fs::write(&file, all).unwrap();
+    let output = koschei(&file)
+        .args(["admin", "config", "check"])
+        .env("FEDORA_MESSAGING_CONF", directory.path().join("none"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    for (line, expected) in [
+        (1, "db_url"),
+        (4, "frontend.listen"),
+        (5, "frontend.external_url"),
+        (7, "frontend.auth.user_env"),
+        (9, "priorities.t0"),
+        (10, "priorities.t2"),
+    ] {
+        let place = place(line);
+        assert!(
+            said.lines().any(|said| said.starts_with(&place) && said.contains(expected)),
+            "{expected}: {said}"
+        );
+    }
+    assert!(said.contains("the configuration of fedora-messaging cannot be read"), "{said}");
+    assert_eq!(said.lines().count(), 7, "{said}");
+}

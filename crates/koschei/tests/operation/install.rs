@@ -80,6 +80,87 @@ fn everything_is_where_the_system_looks_for_it() {
     }
 }
 
+/// What a shell suggests after these words, of which the last is being typed.
+fn suggested(script: &Path, words: &[&str]) -> Vec<String> {
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let (last, before) = (words.len() - 1, words[words.len() - 2]);
+    // As bash calls it: the command, the word, the word before.
+    let line = format!(
+        "source {script:?}; COMP_WORDS=({}); COMP_CWORD={last}; function=$(complete -p {name} | sed 's/.*-F //; s/ .*//'); \
+         $function {name} '{}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        quoted.join(" "),
+        words[last],
+        name = words[0],
+    );
+    let output = Command::new("bash").args(["--norc", "-c", &line]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn shells_complete_every_name_that_is_installed() {
+    let root = installed();
+    let scripts = root.path().join("usr/share/bash-completion/completions");
+    let of = |words: &[&str]| suggested(&scripts.join(words[0]), words);
+    assert_eq!(of(&["koschei", "pol"]), ["polling"]);
+    assert_eq!(of(&["koschei-admin", "set-p"]), ["set-priority"]);
+    assert_eq!(of(&["koschei", "admin", "branch"]), ["branch-collection"]);
+    assert_eq!(of(&["koschei-admin", "alembic", "upg"]), ["upgrade"]);
+    assert_eq!(of(&["koschei-admin", "set-priority", "--sta"]), ["--static"]);
+    assert_eq!(of(&["koschei-admin", "create-collection", "-m", ""]), ["primary", "secondary"]);
+    assert_eq!(of(&["koschei-track-group", "--coll"]), ["--collection"]);
+    for entry in fs::read_dir(root.path().join("usr/bin")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        for script in [
+            format!("usr/share/bash-completion/completions/{name}"),
+            format!("usr/share/zsh/site-functions/_{name}"),
+            format!("usr/share/fish/vendor_completions.d/{name}.fish"),
+        ] {
+            let text = fs::read_to_string(root.path().join(&script)).expect(&script);
+            assert!(text.contains(&name), "{script}");
+        }
+        let help = Command::new(root.path().join("usr/bin").join(&name)).arg("--help").output();
+        assert!(help.unwrap().status.success(), "{name}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_of_every_command_with_all_of_its_options() {
+    let root = installed();
+    let pages = root.path().join("usr/share/man/man1");
+    let koschei = root.path().join("usr/bin/koschei");
+    // A command, and those below it, as their help names them.
+    let mut commands: Vec<Vec<String>> = vec![Vec::new()];
+    let mut count = 0;
+    while let Some(command) = commands.pop() {
+        let output = Command::new(&koschei).args(&command).arg("-h").output().unwrap();
+        let help = stdout(&output);
+        let name: Vec<&str> =
+            ["koschei"].into_iter().chain(command.iter().map(String::as_str)).collect();
+        let path = pages.join(format!("{}.1", name.join("-")));
+        let page = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{}", path.display()));
+        assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{}", path.display());
+        let page = page.replace('\\', "");
+        let mut section = "";
+        for line in help.lines() {
+            if !line.starts_with(' ') {
+                section = line;
+            } else if let (Some(word), "Commands:") = (line.strip_prefix("  "), section) {
+                if let Some(word) = word.split(' ').next().filter(|word| !word.is_empty()) {
+                    commands.push([&command[..], &[word.to_owned()]].concat());
+                }
+            } else if let Some(place) = line.find("--").filter(|place| *place <= 6) {
+                let option = line[place..].split([' ', '.', '[']).next().unwrap();
+                assert!(page.contains(option), "{} lacks {option}", path.display());
+            }
+        }
+        count += 1;
+    }
+    assert!(count > 50, "{count}");
+    let alias = fs::read_to_string(pages.join("koschei-selfcheck.1")).unwrap();
+    assert_eq!(alias, ".so man1/koschei-admin-selfcheck.1\n");
+}
+
 #[test]
 fn installing_again_touches_nothing_of_the_operators() {
     let root = installed();

@@ -67,7 +67,15 @@ impl Login {
 
 /// A pattern that matches only as a whole.
 pub(crate) fn whole(pattern: &str) -> Result<Regex, String> {
-    let regex = Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(|error| error.to_string())?;
+    // The last line says what is wrong; those before it show the pattern with what is put around it.
+    let reason = |error: regex::Error| {
+        let text = error.to_string();
+        text.lines()
+            .last()
+            .map(|line| line.trim_start_matches("error: ").to_owned())
+            .unwrap_or(text)
+    };
+    let regex = Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(reason)?;
     if regex.captures_len() < 2 {
         return Err("it needs a group in brackets for the name".to_owned());
     }

@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use koschei_db::administration::{self, Content, GroupChanges};
 use koschei_db::entities::{self, GroupName};
 use koschei_db::pages::GroupPage;
-use koschei_db::{administration, forms as db_forms};
 
 use crate::error::Error;
 use crate::forms::{self, Form, few, is_name, visitor_of};
@@ -222,13 +222,20 @@ pub(crate) async fn edit(
     if mistakes.is_empty() {
         let mut connection = site.pool.acquire().await.map_err(koschei_db::Error::from)?;
         let (actor, old) = (form.actor(), full_name(&group));
-        let done =
-            db_forms::edit_group(&mut connection, &actor, &old, &new_name, &packages, &owners)
-                .await;
-        match done {
-            Ok(changed) => {
-                group.name = new_name;
-                let said = if changed { "The group is changed." } else { "Nothing was different." };
+        let changes = GroupChanges {
+            name: Some(new_name),
+            content: Some(Content::Exactly(packages)),
+            owners: Some(owners),
+            ..GroupChanges::default()
+        };
+        match administration::edit_group(&mut connection, &actor, &old, &changes).await {
+            Ok(done) => {
+                let said = if done.is_different {
+                    "The group is changed."
+                } else {
+                    "Nothing was different."
+                };
+                group.name = done.name.name;
                 return Ok(form.done(&site, &path(&group, ""), said));
             }
             Err(error) => mistakes.push(forms::mistake(error)?),
@@ -274,9 +281,10 @@ pub(crate) async fn delete(
 ) -> Result<Response, Error> {
     let group = own_group(&site, &form.visitor, &named).await?;
     let mut connection = site.pool.acquire().await.map_err(koschei_db::Error::from)?;
-    let done = db_forms::delete_group(&mut connection, &form.actor(), &full_name(&group)).await;
+    let done =
+        administration::delete_group(&mut connection, &form.actor(), &full_name(&group)).await;
     match done {
-        Ok(_) => {
+        Ok(()) => {
             Ok(form.done(&site, "/groups", &format!("The group {} is deleted.", full_name(&group))))
         }
         Err(error) => Err(Error::bad_request("Nothing was changed", forms::mistake(error)?)),
