@@ -231,20 +231,27 @@ impl Strings {
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
-        self.table.find(hash_bytes(text.as_bytes()), |id| self.get(id) == text).ok()
+        self.find_hashed(text, hash_bytes(text.as_bytes()))
     }
 
-    /// Asks the processor for what [`Strings::find`] will look at first.
-    pub(crate) fn announce(&self, text: &str) {
-        if let Some(slot) = self.first_slot(text) {
+    /// The same, by the hash that [`Strings::announce`] returned.
+    pub(crate) fn find_hashed(&self, text: &str, hash: u64) -> Option<u32> {
+        self.table.find(hash, |id| self.get(id) == text).ok()
+    }
+
+    /// Asks the processor for what [`Strings::find_hashed`] will look at first. Returns the hash.
+    pub(crate) fn announce(&self, text: &str) -> u64 {
+        let hash = hash_bytes(text.as_bytes());
+        if let Some(slot) = self.first_slot(hash) {
             prefetch(slot);
         }
+        hash
     }
 
-    /// Asks the processor for what [`Strings::find`] will look at next, when the first is there. Returns the string
-    /// that it will probably find.
-    pub(crate) fn announce_ends(&self, text: &str) -> Option<u32> {
-        let id = *self.first_slot(text)?;
+    /// Asks the processor for what [`Strings::find_hashed`] will look at next, when the first is there. Returns the
+    /// string that it will probably find.
+    pub(crate) fn announce_ends(&self, hash: u64) -> Option<u32> {
+        let id = *self.first_slot(hash)?;
         prefetch(self.ends.get(id as usize)?);
         Some(id)
     }
@@ -256,9 +263,9 @@ impl Strings {
         }
     }
 
-    fn first_slot(&self, text: &str) -> Option<&u32> {
+    fn first_slot(&self, hash: u64) -> Option<&u32> {
         let mask = self.table.slots.len().wrapping_sub(1);
-        self.table.slots.get(hash_bytes(text.as_bytes()) as usize & mask)
+        self.table.slots.get(hash as usize & mask)
     }
 
     pub(crate) fn intern(&mut self, text: &str) -> u32 {

@@ -14,7 +14,7 @@ use crate::rich;
 use crate::universe::{RICH, SINGLE};
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.011";
+const MAGIC: [u8; 16] = *b"koschei-univ.012";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;
@@ -61,6 +61,7 @@ macro_rules! arrays {
         $file.rows($($borrow)* u.requires)?;
         $file.rows($($borrow)* u.successors)?;
         $file.rows($($borrow)* u.clauses)?;
+        $file.rows($($borrow)* u.displaced)?;
         $file.rows($($borrow)* u.only_for)?;
         $file.rows($($borrow)* u.clause_lists)?;
         $file.rows($($borrow)* u.requirers)?;
@@ -417,6 +418,7 @@ impl Universe {
                         (*clause as usize) < clause_lists + self.general.len()
                     }
                 })
+                && pairs(&self.displaced, usize::MAX, packages)
                 && rows(&self.only_for, packages, packages)
                 && rows(&self.clause_lists, clause_lists, packages)
                 && rows(&self.requirers, clause_lists, packages)

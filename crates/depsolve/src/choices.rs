@@ -133,6 +133,7 @@ impl Solver<'_> {
     }
 
     fn choice_candidates(&mut self, choice: Choice) {
+        self.whole_list = None;
         if self.is_dynamic(choice) {
             self.job_candidates(choice.clause);
             return;
@@ -143,8 +144,11 @@ impl Solver<'_> {
         let clause = choice.clause;
         let decision = &self.decision;
         if clause < lists {
-            let members = universe.clause_lists.row(clause).iter().copied();
-            self.candidates.extend(members.filter(|p| decision[*p as usize] == 0));
+            let members = universe.clause_lists.row(clause);
+            self.candidates.extend(members.iter().copied().filter(|p| decision[*p as usize] == 0));
+            if self.candidates.len() == members.len() {
+                self.whole_list = Some(clause);
+            }
         } else {
             let literals = universe.general.row(clause - lists).iter();
             self.candidates.extend(
@@ -158,8 +162,9 @@ impl Solver<'_> {
 
     /// The undecided candidates of an unsatisfied job, or nothing.
     pub(crate) fn job_candidates(&mut self, job: u32) {
-        let Solver { candidates, dynamic, decision, .. } = self;
+        let Solver { candidates, dynamic, decision, whole_list, .. } = self;
         candidates.clear();
+        *whole_list = None;
         for literal in dynamic.row(job) {
             let literal = *literal as Literal;
             let package = package_of(literal);

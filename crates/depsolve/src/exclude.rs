@@ -7,7 +7,7 @@
 //! where they would have been is found from the trail, when somebody needs to know.
 
 use crate::offers::NONE;
-use crate::rich::{package_of, positive};
+use crate::rich::{Literal, package_of, positive};
 use crate::solver::{Clause, Solver};
 use crate::universe::{NEVER, SINGLE};
 use crate::watch::Since;
@@ -24,13 +24,19 @@ struct Due {
 /// Where a clause stands among those that watch the excluded package; the least is looked at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    /// It came to watch the package later: the negative time of that, and its order among those of the same time.
+    /// It came to watch the package later: the negative time of that, see [`Moved`], and its order among those of the same
+    /// time.
     Later(i64, i64, i64),
     /// It has from the beginning: the negative package that requires it, and which of its clauses this is.
     Home(i64, usize),
-    /// It is about an inferior architecture; libsolv has these after all requests.
-    Inferior(u32),
 }
+
+/// Where nothing depends on it.
+const UNKNOWN: Place = Place::Home(0, 0);
+
+/// When a clause last came to watch a candidate, as a place in the trail, and how many times it has moved. What can
+/// never be installed is known before there is a trail: the last package first, at -1 minus its number.
+type Moved = (i64, u32);
 
 /// Beyond this many members of a list, or requirements to be put in order, their order is not found out exactly. In real
 /// repositories it hardly ever matters, and what it takes has to be bounded.
@@ -56,28 +62,83 @@ impl Solver<'_> {
         let universe = self.universe;
         let failed = positive(package);
         let watched = self.watches.has(failed);
+        let requirers = universe.only_for.row(package);
+        let bound = if universe.any_inferior {
+            let bound = |requirer: &&u32| universe.is_bound(**requirer, package);
+            requirers.iter().rev().take_while(bound).count()
+        } else {
+            0
+        };
+        // libsolv has those that are bound to a better half after all requests.
+        let (singles, bound) = requirers.split_at(requirers.len() - bound);
         if watched {
-            let conflict = self.look_at_watches(failed, Since::Later, level);
+            let conflict = self.look_at_later(package, singles, level);
             if conflict.is_some() {
                 return conflict;
             }
         }
-        let singles = universe.only_for.row(package);
         let mut lists = universe.in_clause_lists.row(package).iter();
         if lists.any(|list| self.may_follow(*list, singles)) {
-            let conflict = self.follow_in_order(package, level);
+            self.find_due(package, singles, false);
+            let conflict = self.follow_due(package, level);
             if conflict.is_some() {
                 return conflict;
             }
         } else {
-            for requirer in singles {
-                let conflict = self.follow_single(*requirer, package, level);
-                if conflict.is_some() {
-                    return conflict;
-                }
+            let conflict = self.follow_singles(singles, package, level);
+            if conflict.is_some() {
+                return conflict;
             }
         }
-        if watched { self.look_at_watches(failed, Since::Beginning, level) } else { None }
+        if watched {
+            let conflict = self.look_at_watches(failed, Since::Beginning, level);
+            if conflict.is_some() {
+                return conflict;
+            }
+        }
+        self.follow_singles(bound, package, level)
+    }
+
+    /// Looks at what came to watch the package later: jobs, learnt and general clauses, and among them those requirements
+    /// from which something may follow.
+    #[inline(never)]
+    fn look_at_later(&mut self, package: u32, singles: &[u32], level: i32) -> Option<Clause> {
+        let failed = positive(package);
+        let mut cursor = self.first_watch(failed, Since::Later);
+        if cursor.is_at_end() {
+            return None;
+        }
+        let mut lists = self.universe.in_clause_lists.row(package).iter();
+        if lists.any(|list| self.may_follow(*list, singles)) {
+            self.find_due(package, singles, true);
+            let due = std::mem::take(&mut self.exclude.due);
+            let mut conflict = None;
+            for one in &due {
+                let Place::Later(before, ..) = one.place else { break };
+                let time = i32::try_from(-before).unwrap_or(i32::MAX);
+                conflict = self
+                    .look_at_list(failed, Since::Later, &mut cursor, time, level)
+                    .or_else(|| self.follow_one(one, package, level));
+                if conflict.is_some() {
+                    break;
+                }
+            }
+            self.exclude.due = due;
+            if conflict.is_some() {
+                return conflict;
+            }
+        }
+        self.look_at_list(failed, Since::Later, &mut cursor, i32::MIN, level)
+    }
+
+    fn follow_singles(&mut self, requirers: &[u32], package: u32, level: i32) -> Option<Clause> {
+        for requirer in requirers {
+            let conflict = self.follow_single(*requirer, package, level);
+            if conflict.is_some() {
+                return conflict;
+            }
+        }
+        None
     }
 
     /// Who requires this package, which is excluded, cannot be installed.
@@ -123,21 +184,21 @@ impl Solver<'_> {
         self.counters[(self.universe.walk.active + list) as usize] > 0
     }
 
-    /// Draws the conclusions from lists, and from what requires nothing else than this package.
+    /// Finds the requirements from which something may follow, and what requires nothing else than this package, in the
+    /// order in which libsolv looks at them. `order`: their places are needed even if there is one only.
     #[inline(never)]
-    fn follow_in_order(&mut self, package: u32, level: i32) -> Option<Clause> {
+    fn find_due(&mut self, package: u32, singles: &[u32], order: bool) {
         let universe = self.universe;
-        let only_for = universe.only_for.row(package);
         let mut due = std::mem::take(&mut self.exclude.due);
         due.clear();
-        let singles = only_for.iter();
         due.extend(
             singles
+                .iter()
                 .filter(|requirer| self.decision[**requirer as usize] >= 0)
-                .map(|requirer| Due { place: Place::Inferior(0), requirer: *requirer, list: NONE }),
+                .map(|requirer| Due { place: UNKNOWN, requirer: *requirer, list: NONE }),
         );
         let lists = universe.in_clause_lists.row(package).iter();
-        for list in lists.filter(|list| self.may_follow(**list, only_for)) {
+        for list in lists.filter(|list| self.may_follow(**list, singles)) {
             let requirers = universe.requirers.row(*list).iter();
             let is_active = self.is_active(*list);
             let matters = |requirer: &&u32| {
@@ -145,12 +206,12 @@ impl Solver<'_> {
                 decided > 0 || (decided == 0 && !is_active)
             };
             due.extend(requirers.filter(matters).map(|requirer| Due {
-                place: Place::Inferior(0),
+                place: UNKNOWN,
                 requirer: *requirer,
                 list: *list,
             }));
         }
-        if due.len() > 1 {
+        if due.len() > 1 || order {
             self.find_places();
             let quick = due.len() > MOST_DUE;
             for one in &mut due {
@@ -158,19 +219,23 @@ impl Solver<'_> {
             }
             due.sort_unstable_by_key(|one| one.place);
         }
-        let mut conflict = None;
-        for one in &due {
-            conflict = if one.list == NONE {
-                self.follow_single(one.requirer, package, level)
-            } else {
-                self.follow_list(one.requirer, one.list, package, level)
-            };
-            if conflict.is_some() {
-                break;
-            }
-        }
+        self.exclude.due = due;
+    }
+
+    /// Draws the conclusions from what was found.
+    fn follow_due(&mut self, package: u32, level: i32) -> Option<Clause> {
+        let due = std::mem::take(&mut self.exclude.due);
+        let conflict = due.iter().find_map(|one| self.follow_one(one, package, level));
         self.exclude.due = due;
         conflict
+    }
+
+    fn follow_one(&mut self, due: &Due, package: u32, level: i32) -> Option<Clause> {
+        if due.list == NONE {
+            self.follow_single(due.requirer, package, level)
+        } else {
+            self.follow_list(due.requirer, due.list, package, level)
+        }
     }
 
     fn follow_list(
@@ -181,7 +246,9 @@ impl Solver<'_> {
         level: i32,
     ) -> Option<Clause> {
         let members = self.universe.clause_lists.row(list);
-        let is_active = self.is_active(list);
+        let decided = self.decision[requirer as usize];
+        // Others may require the same, and have been followed up sooner.
+        let is_active = decided > 0 && self.is_active(list) && !self.waits(positive(requirer));
         let enough = members.len() - usize::from(is_active);
         let excluded = self.excluded[list as usize] as usize;
         let mut open = NONE;
@@ -198,12 +265,11 @@ impl Solver<'_> {
             }
         }
         if excluded_or_waiting < enough
-            || (excluded < enough && !self.is_watched(members, package, is_active))
+            || (excluded < enough && !self.is_watched(requirer, list, package, is_active))
         {
             return None;
         }
         let clause = Clause::List { package: requirer, list };
-        let decided = self.decision[requirer as usize];
         if decided > 0 {
             if open == NONE {
                 return Some(clause);
@@ -217,14 +283,24 @@ impl Solver<'_> {
         None
     }
 
-    /// Whether a list watches a member whose exclusion is being followed up, while that of others still waits: libsolv
-    /// looks at the first member that it has not seen excluded yet, and when the requirer is installed at the next one, too.
-    fn is_watched(&self, members: &[u32], package: u32, is_active: bool) -> bool {
-        let waiting = &self.trail[self.head..];
+    /// Whether a literal holds, and what follows from that has not been drawn yet.
+    fn waits(&self, literal: Literal) -> bool {
+        self.trail[self.head..].iter().any(|decided| decided.literal == literal)
+    }
+
+    /// Whether a list watches a member whose exclusion is being followed up, while that of others still waits.
+    fn is_watched(&mut self, requirer: u32, list: u32, package: u32, is_active: bool) -> bool {
+        let members = self.universe.clause_lists.row(list);
+        if members.len() <= MOST_MEMBERS {
+            self.find_places();
+            let (watched, _) = self.watched_now(requirer, list, package, None);
+            return watched.contains(&package);
+        }
+        // About: the first one that has not been seen excluded yet, and when the requirer is installed the next one, too.
         let unseen = members.iter().filter(|member| {
             **member == package
                 || self.decision[**member as usize] == 0
-                || waiting.iter().any(|decided| decided.literal == -positive(**member))
+                || self.waits(-positive(**member))
         });
         unseen.take(1 + usize::from(is_active)).any(|member| *member == package)
     }
@@ -249,40 +325,65 @@ impl Solver<'_> {
         let universe = self.universe;
         let Due { requirer, list, .. } = *due;
         let backwards = -i64::from(requirer);
-        if list == NONE && universe.is_bound(requirer, package) {
-            return Place::Inferior(requirer);
-        }
         let clause = if list == NONE { SINGLE | package } else { list };
         let clauses = if quick { &[] } else { universe.clauses.row(requirer) };
         let index = clauses.iter().position(|c| *c == clause).unwrap_or(clauses.len());
+        let displaced = universe.displaced_by(requirer, clause);
+        let displaced = displaced.map(|first| (-1 - i64::from(first), 1));
         let since = if list == NONE {
-            None
+            displaced
         } else if quick || universe.clause_lists.row(list).len() > MOST_MEMBERS {
-            self.watched_about_since(requirer, list, package)
+            self.watched_about_since(requirer, list, package, displaced)
         } else {
-            self.watched_since(requirer, list, package)
+            self.watched_since(requirer, list, package, displaced)
         };
         match since {
             None => Place::Home(backwards, index),
             // Each move turns the order round: who moves first is looked at last.
-            Some((time, moves)) if moves % 2 == 0 => {
-                Place::Later(-i64::from(time), backwards, index as i64)
-            }
-            Some((time, _)) => Place::Later(-i64::from(time), -backwards, -(index as i64)),
+            Some((time, moves)) if moves % 2 == 0 => Place::Later(-time, backwards, index as i64),
+            Some((time, _)) => Place::Later(-time, -backwards, -(index as i64)),
         }
     }
 
     /// As [`Solver::watched_since`], but as if nothing but the requirer's installation had moved it.
-    fn watched_about_since(&self, requirer: u32, list: u32, package: u32) -> Option<(u32, u32)> {
-        let is_first = self.universe.clause_lists.row(list).first() == Some(&package);
+    fn watched_about_since(
+        &self,
+        requirer: u32,
+        list: u32,
+        package: u32,
+        displaced: Option<Moved>,
+    ) -> Option<Moved> {
+        if self.universe.clause_lists.row(list).first() == Some(&package) {
+            return displaced;
+        }
         let is_installed = self.decision[requirer as usize] > 0;
         let time = if is_installed { self.exclude.places[requirer as usize] } else { 0 };
-        (!is_first).then_some((time, 1))
+        Some((i64::from(time), 1))
     }
 
-    /// Since when libsolv's clause of a requirer and a list would have watched a member, as a place in the trail, and after
-    /// how many moves; `None` if it has from the beginning, when it watches the requirer and the first member.
-    fn watched_since(&mut self, requirer: u32, list: u32, package: u32) -> Option<(u32, u32)> {
+    /// Since when libsolv's clause of a requirer and a list would have watched a member; `None` if it has from the
+    /// beginning, when it watches the requirer and the first member. `displaced`: since when it has watched that one,
+    /// if there had been another before.
+    fn watched_since(
+        &mut self,
+        requirer: u32,
+        list: u32,
+        package: u32,
+        displaced: Option<Moved>,
+    ) -> Option<Moved> {
+        let (watched, since) = self.watched_now(requirer, list, package, displaced);
+        since[usize::from(watched[1] == package)]
+    }
+
+    /// The members that the clause of a requirer and a list watches, and since when, before it is looked at because of a
+    /// member's exclusion. The second one is `NONE` as long as it watches the requirer.
+    fn watched_now(
+        &mut self,
+        requirer: u32,
+        list: u32,
+        package: u32,
+        displaced: Option<Moved>,
+    ) -> ([u32; 2], [Option<Moved>; 2]) {
         let members = self.universe.clause_lists.row(list);
         let mut events = std::mem::take(&mut self.exclude.events);
         let mut fails_from = std::mem::take(&mut self.exclude.fails_from);
@@ -301,7 +402,7 @@ impl Solver<'_> {
         events.retain(|(place, _)| (*place as usize) < self.head);
         events.sort_unstable();
         let mut watched = [members.first().copied().unwrap_or(NONE), NONE];
-        let mut since = [None; 2];
+        let mut since = [displaced, None];
         for (time, decided) in &events {
             let which = usize::from(*decided == requirer || watched[1] == *decided);
             if which == 0 && watched[0] != *decided {
@@ -311,12 +412,13 @@ impl Solver<'_> {
             let mut free = members.iter().zip(&fails_from);
             if let Some((next, _)) = free.find(|(m, from)| **m != other && *from > time) {
                 watched[which] = *next;
-                since[which] = Some((*time, since[which].map_or(1, |(_, moves)| moves + 1)));
+                let moves = since[which].map_or(1, |(_, moves)| moves + 1);
+                since[which] = Some((i64::from(*time), moves));
             }
         }
         self.exclude.events = events;
         self.exclude.fails_from = fails_from;
-        since[usize::from(watched[1] == package)]
+        (watched, since)
     }
 
     /// While which entry of the trail was followed up a package was decided.

@@ -34,7 +34,7 @@ pub(crate) struct Base {
     contradictory: bool,
     pub(crate) jobs: usize,
     pub(crate) several: usize,
-    trail: usize,
+    pub(crate) trail: usize,
     asked: usize,
 }
 
@@ -52,6 +52,7 @@ impl Solver<'_> {
         }
         let mut group = std::mem::take(&mut self.base.group);
         self.base = Base::default();
+        self.shared.forget();
         self.watches.forget_kept();
         self.reset();
         group.clear();
@@ -68,7 +69,7 @@ impl Solver<'_> {
         if ahead {
             self.jobs = self.sources.len();
             self.jobs_of_several = self.several.len();
-            if self.decide_units(0, 0) > 0 {
+            if self.decide_units(0) > 0 {
                 self.base.trail = self.trail.len();
                 self.base.decided = true;
                 self.watches.keep();
@@ -92,13 +93,14 @@ impl Solver<'_> {
     /// Adds what the package to be built requires.
     pub(crate) fn add_build_requires(&mut self, requires: &[Dep], problems: &mut Vec<Problem>) {
         let universe = self.universe;
-        universe.offers.announce(requires, &mut self.found);
-        for (i, dep) in requires.iter().enumerate() {
+        let mut hashes = std::mem::take(&mut self.hashes);
+        universe.offers.announce(requires, &mut self.found, &mut hashes);
+        for (i, (dep, hash)) in requires.iter().zip(&hashes).enumerate() {
             let source = JobSource::BuildRequires(i);
             self.found.clear();
             match dep {
                 Dep::Relation(relation) => {
-                    let met = universe.offers.relation(relation, &mut self.found);
+                    let met = universe.offers.relation_hashed(relation, *hash, &mut self.found);
                     if !self.found.is_empty() {
                         self.add_job(source);
                     } else if met == MetBy::Packages {
@@ -109,6 +111,7 @@ impl Solver<'_> {
             }
             self.named.extend_from_slice(&self.found);
         }
+        self.hashes = hashes;
         self.jobs = self.sources.len();
         self.jobs_of_several = self.several.len();
         self.bind_orphans();
@@ -171,9 +174,10 @@ impl Solver<'_> {
         }
     }
 
-    /// Takes everything back that does not belong to the build group; costs only what was touched.
+    /// Takes everything back that neither belongs to the build group nor may be shared with the next request; costs only what
+    /// was touched.
     pub(crate) fn reset(&mut self) {
-        self.undo_to(self.base.trail);
+        self.undo_to(self.shared.end(self.base.trail));
         self.forget_places();
         self.branches.clear();
         self.branch_candidates.clear();

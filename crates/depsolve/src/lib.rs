@@ -170,6 +170,7 @@ mod policy;
 mod problem;
 mod propagate;
 mod rich;
+mod shared;
 mod solver;
 mod universe;
 mod walk;

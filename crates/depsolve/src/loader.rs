@@ -438,8 +438,7 @@ impl Loader {
         if op == Op::Eq && is_hash {
             return;
         }
-        let provide = [name, (range >> 3) << 1 | u32::from(op == Op::Lt)];
-        self.universe.versioned_provides.data.extend(provide);
+        self.universe.versioned_provides.data.extend([name, range]);
     }
 
     fn dep(&mut self, dep: Dep) -> u32 {

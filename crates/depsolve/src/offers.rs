@@ -69,19 +69,16 @@ impl Offers {
     }
 
     /// Asks the processor for what will be needed to find who provides these. Where it is is a matter of chance, so all
-    /// is asked for before the first is waited for. `found` is scratch.
-    pub(crate) fn announce(&self, dependencies: &[Dep], found: &mut Vec<u32>) {
-        let names = || {
-            dependencies.iter().filter_map(|dep| match dep {
-                Dep::Relation(relation) => Some(relation.name.as_str()),
-                Dep::Rich(_) => None,
-            })
-        };
-        for name in names() {
-            self.strings.announce(name);
-        }
+    /// is asked for before the first is waited for. Adds the hash of each name for [`Offers::relation_hashed`], and
+    /// something for each rich one. `found` is scratch.
+    pub(crate) fn announce(&self, wanted: &[Dep], found: &mut Vec<u32>, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(wanted.iter().map(|dep| match dep {
+            Dep::Relation(relation) => self.strings.announce(&relation.name),
+            Dep::Rich(_) => 0,
+        }));
         found.clear();
-        found.extend(names().filter_map(|name| self.strings.announce_ends(name)));
+        found.extend(hashes.iter().filter_map(|hash| self.strings.announce_ends(*hash)));
         for name in found.iter() {
             self.strings.announce_text(*name);
             if let Some(offset) = self.provides.offsets.get(*name as usize) {
@@ -110,9 +107,19 @@ impl Offers {
         wanted: Option<ConstraintRef<'_>>,
         into: &mut Vec<u32>,
     ) -> MetBy {
+        self.providers_of(name, self.strings.find(name), wanted, into)
+    }
+
+    fn providers_of(
+        &self,
+        name: &str,
+        known: Option<u32>,
+        wanted: Option<ConstraintRef<'_>>,
+        into: &mut Vec<u32>,
+    ) -> MetBy {
         let start = into.len();
-        if let Some(name) = self.strings.find(name) {
-            self.named(name, wanted, into);
+        if let Some(known) = known {
+            self.named(known, wanted, into);
         }
         // What rpm itself understands is no package's business.
         if into.len() == start && wanted.is_some() && name.starts_with("rpmlib(") {
@@ -187,6 +194,18 @@ impl Offers {
     pub(crate) fn relation(&self, relation: &Relation, into: &mut Vec<u32>) -> MetBy {
         let wanted = relation.constraint.as_ref().map(|constraint| constraint.as_ref());
         self.providers(&relation.name, wanted, into)
+    }
+
+    /// The same, by the hash of its name.
+    pub(crate) fn relation_hashed(
+        &self,
+        relation: &Relation,
+        hash: u64,
+        into: &mut Vec<u32>,
+    ) -> MetBy {
+        let wanted = relation.constraint.as_ref().map(|constraint| constraint.as_ref());
+        let known = self.strings.find_hashed(&relation.name, hash);
+        self.providers_of(&relation.name, known, wanted, into)
     }
 
     /// The packages that may have to do with meeting a dependency: libsolv's `pool_whatprovides`. For the operators

@@ -5,6 +5,7 @@
 //! architecture have no orphans, and multilib ones should have none.
 
 use crate::arch::NOARCH;
+use crate::offers::NONE;
 use crate::rich::positive;
 use crate::solver::{JobSource, Solver};
 
@@ -30,18 +31,26 @@ impl Solver<'_> {
                 universe.hopes.raise(&mut needed, package, &mut self.found);
             }
         }
-        for (i, orphan) in universe.orphans.iter().enumerate() {
+        // Name by name, as their first packages come in the repository.
+        let first = |i: u32| {
+            let same = universe.orphan_names.row(i).iter();
+            same.copied().find(|p| known[*p as usize]).unwrap_or(NONE)
+        };
+        let mut order: Vec<u32> = (0..universe.orphans.len() as u32).collect();
+        order.sort_by_key(|i| first(*i));
+        for i in order {
+            let orphan = universe.orphans[i as usize];
             let score = |package: u32| universe.arch_score[package as usize];
-            let same = universe.orphan_names.row(i as u32).iter().copied();
+            let same = universe.orphan_names.row(i).iter().copied();
             let reached = same.clone().filter(|p| known[*p as usize] && score(*p) != NOARCH);
-            let Some(best) = reached.map(score).min().filter(|best| *best < score(*orphan)) else {
+            let Some(best) = reached.map(score).min().filter(|best| *best < score(orphan)) else {
                 continue;
             };
             let same: Vec<u32> = same.collect();
-            let better = universe.better_halves(*orphan, &same, best);
-            let literals = std::iter::once(-positive(*orphan));
+            let better = universe.better_halves(orphan, &same, best);
+            let literals = std::iter::once(-positive(orphan));
             let literals = literals.chain(better.into_iter().map(positive));
-            self.add_clause(literals, JobSource::Inferior(*orphan));
+            self.add_clause(literals, JobSource::Inferior(orphan));
         }
         self.jobs = self.sources.len();
         self.reach = known;

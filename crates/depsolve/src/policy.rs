@@ -32,9 +32,20 @@ struct Provide {
     release: u32,
 }
 
+/// What the policy makes of a clause list of which all members may be installed, as far as nothing else matters; where
+/// it begins among [`Scratch::ranked`], and how long it is. There it is twice: by name, and in order.
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    start: u32,
+    length: u32,
+}
+
 /// Memory that is used again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    /// By clause list; found out when somebody asks.
+    ranked_of: Vec<Option<Ranked>>,
+    ranked: Vec<u32>,
     provides: Vec<Provide>,
     spare: Vec<Provide>,
     cursors: Vec<usize>,
@@ -48,6 +59,12 @@ pub(crate) struct Scratch {
 impl Solver<'_> {
     /// Applies the policy to `self.candidates`.
     pub(crate) fn filter(&mut self, mode: Mode) {
+        if let Some(list) = self.whole_list.take()
+            && mode != Mode::Recommend
+        {
+            self.filter_list(list, mode);
+            return;
+        }
         let universe = self.universe;
         let mut candidates = std::mem::take(&mut self.candidates);
         if candidates.len() > 1 {
@@ -72,12 +89,37 @@ impl Solver<'_> {
         self.candidates = candidates;
     }
 
+    /// Applies the policy to all members of a clause list.
+    fn filter_list(&mut self, list: u32, mode: Mode) {
+        let universe = self.universe;
+        let mut scratch = std::mem::take(&mut self.policy);
+        let (by_name, in_order) = scratch.ranked(universe, list);
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        if by_name.len() > 1 {
+            candidates.extend(by_name.iter().filter(|p| self.is_preferred(**p)));
+        }
+        if candidates.is_empty() {
+            candidates.extend(if mode == Mode::Choose { in_order } else { by_name });
+            if candidates.len() > 1 && mode == Mode::Choose {
+                scratch
+                    .partition(&mut candidates, |p| self.is_suggested(p) || self.is_enhancing(p));
+            }
+            self.policy = scratch;
+        } else {
+            self.policy = scratch;
+            if candidates.len() > 1 && mode == Mode::Choose {
+                self.order(&mut candidates);
+            }
+        }
+        self.candidates = candidates;
+    }
+
     /// Orders candidates; the first is the best.
     pub(crate) fn order(&mut self, candidates: &mut Vec<u32>) {
         let universe = self.universe;
         let mut scratch = std::mem::take(&mut self.policy);
-        scratch.partition(candidates, |p| !universe.has(p, OLD));
-        scratch.order_by_common_provides(universe, candidates);
+        scratch.order_always(universe, candidates);
         scratch.partition(candidates, |p| self.is_suggested(p) || self.is_enhancing(p));
         self.policy = scratch;
     }
@@ -140,6 +182,9 @@ impl Solver<'_> {
 }
 
 fn keep_best_arch(universe: &Universe, candidates: &mut Vec<u32>) {
+    if !universe.several_archs {
+        return;
+    }
     let score = |p: u32| universe.arch_score[p as usize];
     let best = candidates.iter().map(|p| score(*p)).filter(|s| *s != NOARCH).min();
     if let Some(best) = best {
@@ -302,6 +347,41 @@ impl Components<'_> {
 }
 
 impl Scratch {
+    /// The best members of a clause list, by name and in order.
+    fn ranked(&mut self, universe: &Universe, list: u32) -> (&[u32], &[u32]) {
+        if self.ranked_of.is_empty() {
+            self.ranked_of.resize(universe.clause_lists.len(), None);
+        }
+        let Ranked { start, length } = match self.ranked_of[list as usize] {
+            Some(ranked) => ranked,
+            None => {
+                let ranked = self.rank(universe, list);
+                self.ranked_of[list as usize] = Some(ranked);
+                ranked
+            }
+        };
+        self.ranked[start as usize..][..2 * length as usize].split_at(length as usize)
+    }
+
+    fn rank(&mut self, universe: &Universe, list: u32) -> Ranked {
+        let mut candidates = universe.clause_lists.row(list).to_vec();
+        keep_best_arch(universe, &mut candidates);
+        if candidates.len() > 1 {
+            keep_best_version(universe, &mut candidates);
+        }
+        let ranked = Ranked { start: self.ranked.len() as u32, length: candidates.len() as u32 };
+        self.ranked.extend_from_slice(&candidates);
+        self.order_always(universe, &mut candidates);
+        self.ranked.extend_from_slice(&candidates);
+        ranked
+    }
+
+    /// Orders candidates, as far as it does not matter what is installed.
+    fn order_always(&mut self, universe: &Universe, candidates: &mut Vec<u32>) {
+        self.partition(candidates, |p| !universe.has(p, OLD));
+        self.order_by_common_provides(universe, candidates);
+    }
+
     /// Whether all candidates have different names and obsolete nothing, so that each is the best of its name.
     fn all_differ(&mut self, universe: &Universe, candidates: &[u32]) -> bool {
         let place = |p: &u32| {

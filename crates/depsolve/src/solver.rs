@@ -14,6 +14,7 @@ use crate::jobs::Base;
 pub(crate) use crate::jobs::JobSource;
 use crate::policy::Mode;
 use crate::rich::{Literal, MAX_LITERALS, package_of, positive};
+use crate::shared::Shared;
 use crate::universe::NEVER;
 use crate::watch::Watches;
 use crate::weak::Pending;
@@ -132,6 +133,7 @@ pub struct Solver<'u> {
     pub(crate) jobs_of_several: usize,
     pub(crate) watches: Watches,
     pub(crate) base: Base,
+    pub(crate) shared: Shared,
 
     pub(crate) branches: Vec<Branch>,
     pub(crate) branch_candidates: Vec<i32>,
@@ -147,6 +149,8 @@ pub struct Solver<'u> {
 
     // Scratch.
     pub(crate) candidates: Vec<u32>,
+    /// The clause list of which `candidates` are all members, if there is one.
+    pub(crate) whole_list: Option<u32>,
     pub(crate) best: Vec<u32>,
     pub(crate) learn_others: Vec<Literal>,
     pub(crate) learn_marked: Vec<u32>,
@@ -155,6 +159,7 @@ pub struct Solver<'u> {
     pub(crate) policy: crate::policy::Scratch,
     pub(crate) exclude: crate::exclude::Scratch,
     pub(crate) found: Vec<u32>,
+    pub(crate) hashes: Vec<u64>,
     /// Everything that may be installed for the sake of a job itself; kept only where there are orphans.
     pub(crate) asked: Vec<u32>,
     /// Everything that the BuildRequires name.
@@ -194,6 +199,7 @@ impl<'u> Solver<'u> {
             jobs_of_several: 0,
             watches: Watches::new(packages, universe.general.len()),
             base: Base::default(),
+            shared: Shared::new(packages),
             branches: Vec::new(),
             branch_candidates: Vec::new(),
             seen: vec![false; packages],
@@ -204,6 +210,7 @@ impl<'u> Solver<'u> {
             limits,
             gave_up: None,
             candidates: Vec::new(),
+            whole_list: None,
             best: Vec::new(),
             learn_others: Vec::new(),
             learn_marked: Vec::new(),
@@ -212,6 +219,7 @@ impl<'u> Solver<'u> {
             policy: crate::policy::Scratch::default(),
             exclude: crate::exclude::Scratch::default(),
             found: Vec::new(),
+            hashes: Vec::new(),
             asked: Vec::new(),
             named: Vec::new(),
             distances: Distances::new(universe),
@@ -234,7 +242,11 @@ impl<'u> Solver<'u> {
         self.prepare(request, true);
         self.add_build_requires(request.build_requires, &mut resolution.problems);
         if resolution.problems.is_empty() {
+            self.shared.active = self.base.decided;
             let mut solved = self.search(request.weak_deps);
+            if self.begins_anew() {
+                solved = self.search(request.weak_deps);
+            }
             if !solved && self.base.decided {
                 // Which contradiction is met first, and told, depends on the order of all decisions.
                 self.prepare(request, false);
@@ -256,10 +268,7 @@ impl<'u> Solver<'u> {
             self.installed.insert(package_of(decided.literal));
         }
         let installs = &mut resolution.installs;
-        self.installed.drain(|package| {
-            installs.push(Install { package: PackageId(package), distance: None });
-        });
-        self.distances.measure(self.universe, &self.named, &mut resolution.installs);
+        self.distances.measure(self.universe, &self.named, &mut self.installed, installs);
     }
 
     /// The main loop. Returns whether there is a solution; it is then on the trail.
@@ -272,9 +281,13 @@ impl<'u> Solver<'u> {
                 if level < 0 {
                     return false;
                 }
-                let (jobs, several) =
-                    if self.base.decided { (self.base.jobs, self.base.several) } else { (0, 0) };
-                level = self.decide_units(jobs, several);
+                level = if self.shared.active {
+                    self.decide_shared_units()
+                } else if self.base.decided {
+                    self.decide_units(self.base.jobs)
+                } else {
+                    self.decide_units(0)
+                };
                 if level < 0 {
                     return false;
                 }
@@ -311,10 +324,15 @@ impl<'u> Solver<'u> {
         }
     }
 
-    /// Jobs with one candidate are no decisions; they and what follows from them make level 1. `jobs` and `several`:
-    /// how many of them are decided already.
-    pub(crate) fn decide_units(&mut self, jobs: usize, several: usize) -> i32 {
-        self.watch_jobs();
+    /// Jobs with one candidate are no decisions; they and what follows from them make level 1. `jobs`: how many are decided
+    /// already.
+    pub(crate) fn decide_units(&mut self, jobs: usize) -> i32 {
+        self.watch_jobs(false);
+        self.decide_watched_units(jobs)
+    }
+
+    /// The same, when they are watched already.
+    pub(crate) fn decide_watched_units(&mut self, jobs: usize) -> i32 {
         for job in jobs as u32..self.jobs as u32 {
             match self.dynamic.row(job) {
                 [] => {
@@ -334,9 +352,9 @@ impl<'u> Solver<'u> {
                 _ => {}
             }
         }
-        for i in several..self.several.len() {
+        for i in 0..self.watches.decided_at_once.len() {
             // All candidates but one may be impossible from the start. Such jobs come after those with one candidate.
-            let job = self.several[i];
+            let (_, job) = self.watches.decided_at_once[i];
             match self.status(job) {
                 Status::Unit(literal) => self.assign(literal, 1, Some(Clause::Dynamic(job))),
                 Status::Conflict => {
@@ -427,6 +445,10 @@ impl<'u> Solver<'u> {
         self.assign(literal, level, None);
         loop {
             let Some(conflict) = self.propagate(level) else { return level };
+            if self.shared.active {
+                self.shared.contradicted = true;
+                return UNSOLVABLE;
+            }
             if level == 1 {
                 self.conflict = Some(conflict);
                 return UNSOLVABLE;

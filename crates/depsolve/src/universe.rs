@@ -73,8 +73,12 @@ pub struct Universe {
     /// `clause_lists.len()` are lists (¬package ∨ list), others are general clauses of which the package is the greatest
     /// negative literal.
     pub(crate) clauses: Rows,
-    /// Package to packages of which it is the only candidate for a requirement, in libsolv's order: descending; and then
-    /// those that are bound to it as to their better half, ascending.
+    /// Package to those of its clauses whose first candidate of all can never be installed, so that libsolv looks at
+    /// them sooner than at others; two words each: the clause, as there, and that candidate.
+    pub(crate) displaced: Rows,
+    /// Package to packages of which it is the only candidate for a requirement, in libsolv's order: those whose clause is
+    /// displaced, by the candidate that can never be installed; the others, descending; and then those that are bound to it
+    /// as to their better half, ascending.
     pub(crate) only_for: Rows,
     /// Lists of two or more without packages that can never be installed; what clauses refer to.
     pub(crate) clause_lists: Rows,
@@ -124,6 +128,10 @@ pub struct Universe {
     /// release among those (0 for none, from 1) times two, plus one for “less than”.
     pub(crate) versioned_provides: Rows,
 
+    /// Whether any package has an inferior architecture, and whether there are several, besides `noarch`. Made by
+    /// [`Universe::index`].
+    pub(crate) any_inferior: bool,
+    pub(crate) several_archs: bool,
     /// Package to another one of the same name, round and round; to itself if there is no other. Made by
     /// [`Universe::index`].
     pub(crate) namesake: Vec<u32>,
@@ -273,6 +281,13 @@ impl Universe {
             && self.same_evr(package, better)
     }
 
+    /// The first candidate for a requirement of a package, where that candidate can never be installed and is left out of
+    /// the clause.
+    pub(crate) fn displaced_by(&self, package: u32, clause: u32) -> Option<u32> {
+        let (displaced, _) = self.displaced.row(package).as_chunks::<2>();
+        displaced.iter().find(|[displaced, _]| *displaced == clause).map(|[_, first]| *first)
+    }
+
     /// Whether two EVRs are spelled the same.
     pub(crate) fn same_evr(&self, a: u32, b: u32) -> bool {
         let (a, b) = (a as usize, b as usize);
@@ -310,6 +325,10 @@ impl Universe {
             }
             *last = package;
         }
+        self.any_inferior = self.flags.iter().any(|flags| flags & INFERIOR != 0);
+        let mut archs = self.arch_score.iter().filter(|score| **score != NOARCH);
+        let first = archs.next();
+        self.several_archs = archs.any(|score| Some(score) != first);
         self.hopes = Hopes::new(self);
         let (table, walk) = both(|| self.offers.table(), || Walk::new(self));
         self.offers.strings.index_only(table);

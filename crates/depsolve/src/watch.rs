@@ -43,21 +43,40 @@ pub(crate) struct Watches {
     /// Watches of general clauses that are not where they were in the beginning.
     moved: Vec<u32>,
     /// Where the watches of general clauses have moved while the build group was decided, in the order to link them.
-    base: Vec<(u32, Literal)>,
+    base: Vec<(u32, Watch)>,
     /// Scratch: packages that fail from the beginning, and watches of them.
     failing: Vec<(Reverse<u32>, u32)>,
+    /// Jobs of which at most one literal does not fail from the beginning, and a package that does; in the order in which
+    /// they are decided.
+    pub(crate) decided_at_once: Vec<(Reverse<u32>, u32)>,
 }
 
-/// The literal watched and the next watch of the same literal.
+/// The literal watched, since when, and the next watch of the same literal.
 #[derive(Debug, Clone, Copy)]
 struct Watch {
     literal: Literal,
+    /// The place in the trail of what was followed up then. What fails before there is a trail does so one package after the
+    /// other, the last one first, at -1 minus its number.
+    since: i32,
     next: u32,
+}
+
+/// Where in the list of a literal one is: the watch before, if there is one, and the next to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor {
+    before: u32,
+    next: u32,
+}
+
+impl Cursor {
+    pub(crate) fn is_at_end(self) -> bool {
+        self.next == NONE
+    }
 }
 
 /// A watch in no list. A general clause watches its first two literals in the beginning, where all are looked at in
 /// the order of clauses anyway.
-const AT_HOME: Watch = Watch { literal: 0, next: NONE };
+const AT_HOME: Watch = Watch { literal: 0, since: 0, next: NONE };
 
 fn place(literal: Literal) -> usize {
     package_of(literal) as usize * 2 + usize::from(literal < 0)
@@ -80,11 +99,11 @@ impl Watches {
             let start = self.base.len();
             let mut watch = self.heads[*place as usize][Since::Later as usize];
             while watch != NONE {
-                let Watch { literal, next } = self.get(watch);
+                let linked = self.get(watch);
                 if watch & GENERAL != 0 {
-                    self.base.push((watch, literal));
+                    self.base.push((watch, linked));
                 }
-                watch = next;
+                watch = linked.next;
             }
             self.base[start..].reverse();
         }
@@ -95,19 +114,33 @@ impl Watches {
         self.base.clear();
     }
 
-    /// As in the beginning, without jobs.
-    fn forget(&mut self) {
+    fn forget_lists(&mut self) {
         for place in self.touched.drain(..) {
             self.heads[place as usize] = [NONE; 2];
             self.any[place as usize / 64] = 0;
         }
+        self.dynamic.clear();
+    }
+
+    /// Without jobs.
+    fn forget_jobs(&mut self) {
+        self.forget_lists();
+        for i in 0..self.moved.len() {
+            let watch = self.moved[i];
+            let Watch { literal, since, .. } = self.general[watch as usize];
+            self.link(watch | GENERAL, literal, Since::Later, since);
+        }
+    }
+
+    /// As in the beginning, without jobs.
+    fn forget(&mut self) {
+        self.forget_lists();
         for watch in self.moved.drain(..) {
             self.general[watch as usize] = AT_HOME;
         }
-        self.dynamic.clear();
         for i in 0..self.base.len() {
-            let (watch, literal) = self.base[i];
-            self.link(watch, literal, Since::Later);
+            let (watch, Watch { literal, since, .. }) = self.base[i];
+            self.link(watch, literal, Since::Later, since);
         }
     }
 
@@ -135,15 +168,15 @@ impl Watches {
     }
 
     /// Puts a watch, which is in no list any more, at the beginning of a literal's list.
-    fn link(&mut self, watch: u32, literal: Literal, since: Since) {
+    fn link(&mut self, watch: u32, literal: Literal, list: Since, since: i32) {
         let place = place(literal);
         let heads = &mut self.heads[place];
         if *heads == [NONE; 2] {
             self.touched.push(place as u32);
             self.any[place / 64] |= 1 << (place % 64);
         }
-        let next = std::mem::replace(&mut heads[since as usize], watch);
-        let linked = Watch { literal, next };
+        let next = std::mem::replace(&mut heads[list as usize], watch);
+        let linked = Watch { literal, since, next };
         if watch & GENERAL == 0 {
             self.dynamic[watch as usize] = linked;
         } else {
@@ -169,17 +202,25 @@ enum Looked {
 impl Solver<'_> {
     /// Forgets where clauses were watched and begins anew, with all jobs. A job watches its first two literals; those
     /// that fail from the beginning give their watch to others, in the order in which libsolv says so: the last
-    /// package first.
-    pub(crate) fn watch_jobs(&mut self) {
-        self.watches.forget();
+    /// package first. `keep`: general clauses stay where they are, since what has been decided beyond the build group stays
+    /// as well.
+    pub(crate) fn watch_jobs(&mut self, keep: bool) {
+        if keep {
+            self.watches.forget_jobs();
+        } else {
+            self.watches.forget();
+        }
         self.watches.dynamic.resize(self.sources.len() * 2, AT_HOME);
         let mut failing = std::mem::take(&mut self.watches.failing);
         failing.clear();
+        let mut decided_at_once = std::mem::take(&mut self.watches.decided_at_once);
+        decided_at_once.clear();
         for i in (0..self.several.len()).rev() {
             let job = self.several[i];
             let literals = self.dynamic.row(job).iter().map(|literal| *literal as Literal);
             if literals.clone().filter(|literal| !self.fails(*literal)).nth(1).is_none() {
-                // It is decided at once.
+                let failing = literals.take(2).filter(|literal| self.fails(*literal));
+                decided_at_once.push((Reverse(failing.map(package_of).max().unwrap_or(0)), job));
                 continue;
             }
             for (which, literal) in (0..).zip(literals.take(2)) {
@@ -188,17 +229,19 @@ impl Solver<'_> {
                     self.watches.dynamic[watch as usize].literal = literal;
                     failing.push((Reverse(package_of(literal)), watch));
                 } else {
-                    self.watches.link(watch, literal, Since::Beginning);
+                    self.watches.link(watch, literal, Since::Beginning, 0);
                 }
             }
         }
+        decided_at_once.sort_unstable();
+        self.watches.decided_at_once = decided_at_once;
         failing.sort_unstable();
-        for (_, watch) in &failing {
+        for (Reverse(failed), watch) in &failing {
             let other = self.other_watched(*watch);
             let literals = self.dynamic.row(watch / 2).iter().map(|literal| *literal as Literal);
             let mut free = literals.filter(|literal| *literal != other && !self.fails(*literal));
             if let Some(literal) = free.next() {
-                self.watches.link(*watch, literal, Since::Later);
+                self.watches.link(*watch, literal, Since::Later, -1 - *failed as i32);
             }
         }
         self.watches.failing = failing;
@@ -218,10 +261,16 @@ impl Solver<'_> {
             }
             if let Some(last) = last {
                 let pivot = *pivot as Literal;
-                self.watches.link(clause * 2, pivot, Since::Later);
-                self.watches.link(clause * 2 + 1, last, Since::Later);
+                let since = self.following();
+                self.watches.link(clause * 2, pivot, Since::Later, since);
+                self.watches.link(clause * 2 + 1, last, Since::Later, since);
             }
         }
+    }
+
+    /// The place in the trail of what is being followed up.
+    fn following(&self) -> i32 {
+        self.head as i32 - 1
     }
 
     fn fails(&self, literal: Literal) -> bool {
@@ -237,29 +286,43 @@ impl Solver<'_> {
         since: Since,
         level: i32,
     ) -> Option<Clause> {
-        let first = self.watches.heads[place(failed)][since as usize];
-        if first == NONE { None } else { self.look_at_list(failed, since, first, level) }
+        let mut cursor = self.first_watch(failed, since);
+        if cursor.is_at_end() {
+            return None;
+        }
+        self.look_at_list(failed, since, &mut cursor, i32::MIN, level)
     }
 
-    fn look_at_list(
+    /// Before the first clause in one of the lists of a literal.
+    pub(crate) fn first_watch(&self, literal: Literal, since: Since) -> Cursor {
+        Cursor { before: NONE, next: self.watches.heads[place(literal)][since as usize] }
+    }
+
+    /// Looks at the clauses in one of the lists of a literal that just failed, as long as they have watched it since this time
+    /// or later.
+    pub(crate) fn look_at_list(
         &mut self,
         failed: Literal,
-        since: Since,
-        first: u32,
+        list: Since,
+        cursor: &mut Cursor,
+        from: i32,
         level: i32,
     ) -> Option<Clause> {
-        let (mut before, mut watch) = (NONE, first);
-        while watch != NONE {
-            let next = self.watches.get(watch).next;
+        while cursor.next != NONE {
+            let watch = cursor.next;
+            let Watch { since, next, .. } = self.watches.get(watch);
+            if since < from {
+                break;
+            }
             match self.look_at_watch(watch, level) {
-                Looked::Stays => before = watch,
-                Looked::Moved if before == NONE => {
-                    self.watches.heads[place(failed)][since as usize] = next;
+                Looked::Stays => cursor.before = watch,
+                Looked::Moved if cursor.before == NONE => {
+                    self.watches.heads[place(failed)][list as usize] = next;
                 }
-                Looked::Moved => self.watches.set_next(before, next),
+                Looked::Moved => self.watches.set_next(cursor.before, next),
                 Looked::Contradiction(clause) => return Some(clause),
             }
-            watch = next;
+            cursor.next = next;
         }
         None
     }
@@ -309,7 +372,8 @@ impl Solver<'_> {
         let mut literals = literals.iter().map(|literal| *literal as Literal);
         match literals.find(|literal| *literal != other && !self.fails(*literal)) {
             Some(literal) => {
-                self.watches.link(watch, literal, Since::Later);
+                let since = self.following();
+                self.watches.link(watch, literal, Since::Later, since);
                 Looked::Moved
             }
             None if decided != 0 => Looked::Contradiction(clause),

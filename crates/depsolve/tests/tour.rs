@@ -1127,3 +1127,230 @@ fn a_choice_that_is_open_is_followed_up_before_what_never_was_one() {
         "a-0:1-1.noarch c-0:1-1.i686 c-0:1-1.x86_64 d-0:1-1.noarch e-0:1-1.noarch h-0:1-1.noarch"
     );
 }
+
+/// f-10 excludes f.s390, without which l.s390x cannot be installed. l.noarch needs one of these two or a.noarch, which can never
+/// be installed; so it is looked at before l.s390x is ruled out, and goes on waiting. What is learnt is that f.s390 is
+/// needed.
+#[test]
+fn a_requirement_whose_first_candidate_is_impossible_is_looked_at_first() {
+    let installed = solve(
+        "arch s390x
+         package a-1-1.noarch
+           provides v
+           requires e
+         package f-10-1.s390x
+           requires a
+         package f-2-1.s390x
+         package a-1-1.s390x
+           requires l
+         package f-2-1.s390
+           provides v
+           provides l
+         package l-1-1.noarch
+           requires v
+         package l-1-1.s390x
+           provides v
+           requires l > 10
+         group f
+         install v
+         without weak",
+    );
+    assert_eq!(installed, "f-0:2-1.s390 f-0:2-1.s390x");
+}
+
+/// c-2 excludes c-1, so that a needs d-2 for its v; d-1, which c-2 needs as well, wants v, too, but comes second. What is learnt
+/// is that a and c-2 do not go together, not that c-2 cannot be installed at all.
+#[test]
+fn of_two_that_need_the_same_the_one_that_has_been_there_longer_is_followed_up() {
+    let installed = solve(
+        "package a-1-1.noarch
+           requires v
+           requires a > 2
+         package c-2-1.noarch
+           provides a
+           requires d < 2
+         package c-1-1.noarch
+           provides v
+           provides a
+         package d-1-1.noarch
+           requires v
+         package d-2-1.noarch
+           provides v
+         group a
+         without weak",
+    );
+    assert_eq!(installed, "a-0:1-1.noarch c-0:1-1.noarch");
+}
+
+/// Without n.x86_64, k-10 has only inferior packages to choose from. That it cannot be installed is noticed before these are
+/// ruled out because their better half is missing.
+#[test]
+fn the_inferior_half_follows_its_better_one_after_all_requests() {
+    let installed = solve(
+        "package n-1-1.x86_64
+           requires l
+         package k-10-1.noarch
+           requires n
+         package k-2-1.x86_64
+         package n-1-1.i586
+         package n-1-1.i686
+         package k-2-1.i686
+           provides l
+           provides n
+         group k
+         group n
+         without weak",
+    );
+    assert_eq!(installed, "k-0:2-1.i686 k-0:2-1.x86_64 n-0:1-1.x86_64");
+}
+
+/// When l is tried for the sake of v, d.x86_64 cannot be installed. That l needs d.i386 then is noticed before the request for d
+/// is looked at, which has watched d.x86_64 for longer. So it is l that is ruled out.
+#[test]
+fn who_came_to_watch_a_package_last_is_looked_at_first() {
+    let installed = solve(
+        "package c-1-1.noarch
+           requires k
+           supplements g
+         package g-1-1.noarch
+           requires b
+         package l-1-1.noarch
+           provides v
+           requires d
+           conflicts g
+         package d-1-1.i386
+         package b-1-1.i386
+           provides d
+         package b-2-1.x86_64
+         package k-1-1.noarch
+           provides v
+         package d-1-1.x86_64
+           provides v
+           requires g
+           recommends l
+         group v
+         install d
+         install (k or c)
+         without weak",
+    );
+    assert_eq!(installed, "b-0:2-1.x86_64 d-0:1-1.x86_64 g-0:1-1.noarch k-0:1-1.noarch");
+}
+
+/// c provides v twice, and both times an older one than h does; h provides abi once in an older version than c.
+#[test]
+fn what_is_provided_in_two_ways_counts_twice() {
+    let installed = solve(
+        "package c-1-1.noarch
+           provides v <= 1
+           provides v = 1
+           provides abi = 2
+         package h-1-1.noarch
+           provides v < 2
+           provides abi < 2
+         install (h or c)
+         without weak",
+    );
+    assert_eq!(installed, "h-0:1-1.noarch");
+}
+
+/// b-10 excludes b-1, so that its requirement does not even begin to watch it. When a and d are ruled out for want of b-1, it is
+/// the request that is found to fail, and what is learnt is that b-1 is needed.
+#[test]
+fn what_was_excluded_before_a_package_came_is_not_watched_by_what_it_requires() {
+    let installed = solve(
+        "package a-1-1.x86_64
+           provides v
+           requires w
+         package a-1-2.x86_64
+         package b-1-1.noarch
+           provides w
+           provides v
+         package b-10-1.x86_64
+           requires (v or d)
+         package b-2-1.x86_64
+         package d-1-1.noarch
+           requires w
+         install (b or v)
+         install v
+         without weak",
+    );
+    assert_eq!(installed, "b-0:1-1.noarch");
+}
+
+/// Of the clauses of i-2 the one that goes on after what another one consists of is looked at first. So it is i-2 together
+/// with a-1:1 that is ruled out, and j is chosen while h is not there yet.
+#[test]
+fn a_longer_clause_comes_before_the_one_that_it_begins_with() {
+    let installed = solve(
+        "package a-10-1.noarch
+         package a-1:1-1.noarch
+           requires (h or d)
+         package b-1-1.noarch
+           requires (a < 10 unless g else h)
+           requires i
+           recommends d
+         package e-1-1.noarch
+         package g-1-1.noarch
+           requires a
+         package h-1-1.noarch
+         package h-1-1.x86_64
+         package i-2-1.noarch
+           requires e
+           requires (d unless (v if (g unless g) else (e if a else e)))
+         package i-1-1.noarch
+         package j-1-1.noarch
+           provides d
+         install b
+         without weak",
+    );
+    assert_eq!(
+        installed,
+        "a-1:1-1.noarch b-0:1-1.noarch g-0:1-1.noarch h-0:1-1.noarch i-0:1-1.noarch j-0:1-1.noarch"
+    );
+}
+
+/// m.s390 can never be installed, and a-1:0.5.s390 only not because there is a.s390x. So g is installed before a, and what g
+/// recommends comes first.
+#[test]
+fn what_can_never_be_installed_is_followed_up_before_what_is_inferior() {
+    let installed = solve(
+        "arch s390x
+         package m-1-1.noarch
+           provides v
+         package a-1-1.s390x
+           recommends i
+         package i-1-1.noarch
+           conflicts v
+         package a-1:0.5-1.s390
+         package m-1-1.s390
+           provides g
+           requires d
+         package g-1-1.noarch
+           recommends v
+         group a
+         install g",
+    );
+    assert_eq!(installed, "a-0:1-1.s390x g-0:1-1.noarch m-0:1-1.noarch");
+}
+
+/// Inferior packages are ruled out name by name, and the first package of m comes first.
+#[test]
+fn inferior_packages_are_ruled_out_in_the_order_of_the_repository() {
+    let installed = solve(
+        "arch s390x
+         package m-1-1.s390x
+           provides v
+         package a-1-1.s390x
+           recommends i
+         package i-1-1.noarch
+           conflicts v
+         package a-1:0.5-1.s390
+         package m-1:1-1.s390
+           provides g
+         package g-1-1.noarch
+           recommends v
+         group a
+         install g",
+    );
+    assert_eq!(installed, "a-0:1-1.s390x g-0:1-1.noarch m-0:1-1.s390x");
+}

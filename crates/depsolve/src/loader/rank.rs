@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use rpm::rpmvercmp;
+use rpm::{Op, rpmvercmp};
 
 use super::Loader;
 use crate::PackageId;
 use crate::arrays::{FastMap, Rows};
-use crate::offers::NONE;
+use crate::offers::{NONE, unpack_op};
 use crate::universe::OLD;
 
 impl Loader {
@@ -84,14 +84,15 @@ impl Loader {
         }
         let pairs = provides.data.chunks_exact(2).map(|pair| (pair[0], pair[1]));
         let pairs = pairs.filter(|(name, _)| contested[*name as usize]);
-        let ranks = self.rank_versions(pairs.map(|(name, version)| (name, version >> 1)).collect());
+        let ranks = self.rank_versions(pairs.map(|(name, range)| (name, range >> 3)).collect());
         let mut kept = Rows::new();
         let mut row: Vec<[u32; 3]> = Vec::new();
         for package in 0..provides.len() as u32 {
             row.clear();
             for pair in provides.row(package).chunks_exact(2) {
-                if let Some((version, release)) = ranks.get(&(pair[0], pair[1] >> 1)) {
-                    row.push([pair[0], *version, release << 1 | pair[1] & 1]);
+                if let Some((version, release)) = ranks.get(&(pair[0], pair[1] >> 3)) {
+                    let less = u32::from(unpack_op(pair[1]) == Op::Lt);
+                    row.push([pair[0], *version, release << 1 | less]);
                 }
             }
             row.sort_by_key(|[name, _, _]| *name);

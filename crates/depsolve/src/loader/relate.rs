@@ -337,16 +337,35 @@ impl Loader {
             }
         }
         let mut rows: Vec<Vec<(u32, u32)>> = vec![Vec::new(); count];
+        // (package, clause, first candidate)
+        let mut displaced: Vec<(u32, u32, u32)> = Vec::new();
         for (package, list) in required {
             if !never[*package as usize] {
-                rows[*package as usize].push((rank[*list as usize], reduced_of[*list as usize]));
+                let clause = reduced_of[*list as usize];
+                rows[*package as usize].push((rank[*list as usize], clause));
+                if let Some(first) = lists.row(*list).first()
+                    && never[*first as usize]
+                {
+                    displaced.push((*package, clause, *first));
+                }
             }
         }
+        displaced.sort_unstable();
+        displaced.dedup_by_key(|(package, clause, _)| (*package, *clause));
         general.retain(|clause| !clause.iter().any(|l| *l < 0 && never[package_of(*l) as usize]));
-        general.sort_unstable();
+        // Where one goes on and the other ends, the end counts as 0.
+        general.sort_unstable_by(|a, b| a.iter().chain(&[0]).cmp(b.iter().chain(&[0])));
         general.dedup();
 
         let universe = &mut self.universe;
+        universe.displaced = Rows::new();
+        let mut displaced = displaced.into_iter().peekable();
+        for package in 0..count as u32 {
+            while let Some((_, clause, first)) = displaced.next_if(|(of, ..)| *of == package) {
+                universe.displaced.data.extend([clause, first]);
+            }
+            universe.displaced.end_row();
+        }
         universe.general = Rows::new();
         universe.general_place = Vec::new();
         universe.clauses = Rows::new();
@@ -385,9 +404,16 @@ impl Loader {
             universe.clauses.end_row();
         }
         universe.general_negative = Rows::from_pairs(count, &negative);
-        only_for.sort_unstable_by_key(|(only, package)| {
-            let is_bound = universe.is_bound(*package, *only);
-            (*only, is_bound, if is_bound { *package } else { !*package })
+        only_for.sort_by_cached_key(|(only, package)| {
+            let place = if universe.is_bound(*package, *only) {
+                (2, 0, *package)
+            } else {
+                match universe.displaced_by(*package, SINGLE | *only) {
+                    Some(first) => (0, first, *package),
+                    None => (1, 0, !*package),
+                }
+            };
+            (*only, place)
         });
         universe.only_for = Rows::from_pairs(count, &only_for);
         universe.clause_lists = reduced.rows;

@@ -115,11 +115,17 @@ impl Case {
         let universe = self.universe();
         let mut solver = Solver::with_limits(&universe, limits);
         let resolution = solver.resolve(&self.request());
-        assert_eq!(
-            solver.resolve(&self.request()),
-            resolution,
-            "asking again gives the same answer"
-        );
+        let request = self.request();
+        assert_eq!(solver.resolve(&request), resolution, "asking again gives the same answer");
+        let (some, others) = request.build_requires.split_at(request.build_requires.len() / 2);
+        for build_requires in [some, others] {
+            solver.resolve(&Request { build_requires, ..request });
+            assert_eq!(
+                solver.resolve(&request),
+                resolution,
+                "asking for something else in between makes no difference"
+            );
+        }
         (
             installs(&universe, &resolution),
             resolution.problems.iter().map(ToString::to_string).collect(),
