@@ -61,7 +61,8 @@
 //! requirers installed), which are raised when a package is decided and lowered when that is taken back; so
 //! a question costs what it touches, and asking needs no memory that was not there before.
 //! What an installation touches lies together in one record for each package, and what follows from a build group that many
-//! questions have in common is decided once. `docs/performance.md` tells what that comes to, beside libsolv and others.
+//! questions have in common is decided once; without weak dependencies also what a question has in common with the one
+//! before. `docs/performance.md` tells what that comes to, beside libsolv and others.
 //!
 //! # An example, and the order of decisions
 //!
@@ -125,10 +126,12 @@
 //! | `universe`, `arrays`, `walk`, `cache` | the arrays that it all is, in memory and on disk |
 //! | `solver` | the main loop and the order of decisions |
 //! | `jobs` | what is asked for, as clauses; the build group, prepared once |
+//! | `shared` | what a request has in common with the last one, kept where it makes no difference |
 //! | `choices` | open requirements, and in which order they are decided |
 //! | `branches` | minimisation |
 //! | `orphans`, `hopes` | packages of an inferior architecture without a better half |
-//! | `propagate`, `watch` | conclusions, and taking them back |
+//! | `propagate` | conclusions, and taking them back |
+//! | `exclude`, `watch` | conclusions from exclusions, in libsolv's order, which decides what is learnt |
 //! | `policy` | which of several candidates |
 //! | `weak` | weak dependencies |
 //! | `learn` | dead ends |
