@@ -12,6 +12,7 @@ mod support;
 use kojisim::{Options, Push, Sim};
 use koschei_db::testing::database;
 use support::{
+    browser::Browser,
     installation::{Installation, SERVICES},
     koschei, stderr,
 };
@@ -124,4 +125,73 @@ async fn an_update_breaks_a_package_and_its_fix_mends_it() {
     let tasks: Vec<i64> = submitted.keys().copied().collect();
     assert_eq!(recorded.keys().copied().collect::<Vec<_>>(), tasks);
     assert!(recorded.values().all(|count| *count == 1));
+}
+
+/// What somebody asks for on a page happens in Koji.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_cancels_a_build_on_its_page_and_it_ends_in_koji() {
+    let directory = tempfile::tempdir().unwrap();
+    let koji = Sim::start(Options::for_tests(directory.path())).await.unwrap();
+    let database = database().await;
+    let mut installation = Installation::new(&koji, database.config());
+    let file = installation.configuration();
+    let configuration = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("bypass_login = 'me'\n{configuration}")).unwrap();
+    installation.admin(&[
+        "create-collection",
+        "buyan2",
+        "-d",
+        "Buyan 2",
+        "-t",
+        "buyan2",
+        "--dest-tag",
+        "buyan2",
+    ]);
+    installation.start(&SERVICES);
+    let number = async |statement: &'static str| -> i64 {
+        sqlx::query_scalar(statement).fetch_one(database.pool()).await.unwrap()
+    };
+    let known = async || number("SELECT count(*) FROM package WHERE name = 'zlib'").await > 0;
+    installation.wait("polling finds zlib", known).await;
+    installation.admin(&["add-pkg", "zlib", "-c", "buyan2"]);
+    installation.wait_for_state("zlib", "buyan2", "ok").await;
+    koji.hold_builds(true);
+
+    // They want it built at once.
+    let browser = tokio::task::block_in_place(|| {
+        let browser = Browser::start(1280, 900);
+        browser.open(&installation.address("/package/zlib/edit?collection=buyan2"));
+        browser.evaluate(
+            "document.querySelector('#manual').value = '10000';
+             document.querySelector('form.edit button').click()",
+        );
+        browser
+    });
+    const RUNNING: &str = "SELECT count(*) FROM build JOIN package ON package.id = package_id
+                            WHERE name = 'zlib' AND state = 2";
+    installation.wait("a build of zlib runs", async || number(RUNNING).await == 1).await;
+    let (id, task): (i32, i32) = sqlx::query_as("SELECT id, task_id FROM build WHERE state = 2")
+        .fetch_one(database.pool())
+        .await
+        .unwrap();
+    assert!(matches!(koji.task_state(i64::from(task)), Some(0 | 1 | 4)));
+
+    // And then not.
+    tokio::task::block_in_place(|| {
+        browser.open(&installation.address(&format!("/build/{id}")));
+        browser.evaluate("document.querySelector('main form button').click()");
+    });
+    let over = async || koji.task_state(i64::from(task)) == Some(3);
+    installation.wait("the task is canceled in Koji", over).await;
+    let gone = async || {
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM build WHERE task_id = $1")
+            .bind(task)
+            .fetch_one(database.pool())
+            .await
+            .unwrap();
+        left == 0
+    };
+    installation.wait("the build is gone", gone).await;
+    let deeds = number("SELECT count(*) FROM log_entry WHERE message LIKE '%cancel%'").await;
+    assert_eq!(deeds, 1, "who did it is written down");
 }

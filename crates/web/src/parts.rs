@@ -153,6 +153,13 @@ impl Icon {
 }
 
 impl Moment {
+    /// A span of days: `3 Sep to 2 Nov`; one of them when it is the same day. For machines it is its end.
+    pub(crate) fn days(clock: &Clock, from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
+        let (first, last) = (clock.day(from), clock.day(to));
+        let text = if first == last { last } else { format!("{first} to {last}") };
+        Self { text, ..Self::short(clock, to) }
+    }
+
     /// For tables.
     pub(crate) fn short(clock: &Clock, time: DateTime<Utc>) -> Self {
         Self { machine: machine(time), text: clock.short(time) }

@@ -21,6 +21,15 @@ impl Clock {
         }
     }
 
+    /// A day: `22 Nov` this year, `2025-11-30` before.
+    pub(crate) fn day(&self, time: DateTime<Utc>) -> String {
+        if time.year() == self.now.year() {
+            time.format("%-d %b").to_string()
+        } else {
+            time.format("%Y-%m-%d").to_string()
+        }
+    }
+
     /// For sentences: `today, 03:31`, `19 November, 04:12`, `30 November 2025`.
     pub(crate) fn long(&self, time: DateTime<Utc>) -> String {
         if time.date_naive() == self.now.date_naive() {

@@ -43,6 +43,8 @@ struct Page<'a> {
     admin: bool,
     values: Values,
     arches: String,
+    /// The priority from which on packages are built.
+    threshold: String,
     mistakes: Vec<String>,
     back: String,
     action: String,
@@ -102,6 +104,7 @@ async fn page(
             .addresses
             .to(&format!("/package/{}/edit", crate::address::encode(&package.name))),
         admin: visitor.admin,
+        threshold: crate::text::count(site.config.priorities.build_threshold as i64),
         arches: site.config.build_arches.join(", "),
         frame: &frame,
         package: &package,

@@ -7,7 +7,8 @@ use koschei_core::scheduling::{SchedulingFacts, SkipReason};
 use koschei_core::states::PackageState;
 use koschei_core::{priorities, scheduling};
 use koschei_db::pages::{
-    self as db, CollectionRow, GroupName, ListedPackage, MatrixRow, Order, OrderKey, PackageSet,
+    self as db, Changed, CollectionRow, GroupName, ListedPackage, MatrixRow, Order, OrderKey,
+    PackageSet,
 };
 
 use crate::error::Error;
@@ -559,6 +560,13 @@ fn empty(
                 "All packages".to_owned()
             },
             format!("{}{}", frame.addresses.to(&ask.path), all),
+        ));
+    }
+    if narrowing.scope.changed != Changed::AnyTime {
+        let anytime = narrowing::without(ask, &["since", "longer"]);
+        ways.push((
+            "Whenever they changed".to_owned(),
+            format!("{}{anytime}", frame.addresses.to(&ask.path)),
         ));
     }
     if !untracked && !narrowing.is_any() {

@@ -23,7 +23,16 @@ pub(super) struct Event {
     pub(super) changes: Option<(String, ChangeList)>,
     pub(super) problems: Vec<String>,
     pub(super) at: DateTime<Utc>,
+    /// Something to tell it by from its neighbours.
+    pub(super) key: i64,
+    /// A finished scratch build that says no more than that it ended as it did.
+    plain: bool,
+    /// The equal neighbours that it stands for; empty for an entry of its own.
+    pub(super) run: Vec<Event>,
 }
+
+/// So many equal neighbours are told as one.
+const RUN: usize = 3;
 
 impl Maker<'_> {
     /// The newest `limit` entries of both kinds, and the address of the older ones.
@@ -70,7 +79,46 @@ impl Maker<'_> {
             .chain(resolutions.into_iter().map(|change| self.resolution_event(change)))
             .collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.at));
-        events
+        self.fold(events)
+    }
+
+    /// Equal neighbours become one entry; what happened last stays as it is.
+    fn fold(&self, events: Vec<Event>) -> Vec<Event> {
+        let mut folded: Vec<Event> = Vec::new();
+        let mut run: Vec<Event> = Vec::new();
+        for (position, event) in events.into_iter().enumerate() {
+            let goes_on = run.last().is_some_and(|last| {
+                last.plain && event.plain && (last.word, last.turned) == (event.word, event.turned)
+            });
+            if position == 1 || !goes_on {
+                folded.extend(self.together(std::mem::take(&mut run)));
+            }
+            run.push(event);
+        }
+        folded.extend(self.together(run));
+        folded
+    }
+
+    fn together(&self, run: Vec<Event>) -> Vec<Event> {
+        match (run.first(), run.last()) {
+            (Some(newest), Some(oldest)) if run.len() >= RUN => vec![Event {
+                moment: Moment::days(&self.frame.clock, oldest.at, newest.at),
+                icon: newest.icon,
+                word: newest.word,
+                turned: false,
+                text: format!(": {} scratch builds", text::count(run.len() as i64)),
+                link: None,
+                meta: String::new(),
+                tasks: Vec::new(),
+                changes: None,
+                problems: Vec::new(),
+                at: newest.at,
+                key: newest.key,
+                plain: false,
+                run,
+            }],
+            _ => run,
+        }
     }
 
     pub(super) fn build_event(
@@ -157,6 +205,12 @@ impl Maker<'_> {
             changes: list,
             problems: Vec::new(),
             at: build.started,
+            key: build.started.timestamp_micros(),
+            plain: !build.real
+                && !build.untagged
+                && !turned
+                && matches!(state, Some(BuildState::Complete | BuildState::Failed)),
+            run: Vec::new(),
         }
     }
 
@@ -195,6 +249,9 @@ impl Maker<'_> {
             changes: None,
             problems: change.problems,
             at: change.at,
+            key: change.at.timestamp_micros(),
+            plain: false,
+            run: Vec::new(),
         }
     }
 }
