@@ -18,8 +18,9 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::{build_resolver, polling, repo_resolver, scheduler};
 
-/// How long a step may go on after the wish to stop.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long a step may go on after the wish to stop. The process has ended within ten seconds then, although a transfer
+/// that is cut off may take one more.
+const GRACE: Duration = Duration::from_secs(6);
 
 /// How long notifications are waited for on one connection. That it has died without a word cannot be told from silence,
 /// so it is replaced in time.

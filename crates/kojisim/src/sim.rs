@@ -398,6 +398,16 @@ impl Sim {
         })
     }
 
+    /// Says that a build was made by another task, or by none, as imported ones were. False if there is no such build.
+    pub fn set_task_of(&self, nvr: &str, task: Option<i64>) -> bool {
+        self.control(|engine| {
+            let build = engine.store.builds.find(|build| build.nvr() == nvr).map(|build| build.id);
+            let Some(build) = build else { return false };
+            engine.store.builds.change(build, |build| build.task = task);
+            true
+        })
+    }
+
     /// Blocks or unblocks a package in a tag. False if there is no such package or tag.
     pub fn set_blocked(&self, package: &str, tag: &str, blocked: bool) -> bool {
         self.control(|engine| {

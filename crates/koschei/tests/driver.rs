@@ -30,8 +30,8 @@ use support::{
 /// A Koji, a database with one collection, and a configuration for both.
 struct Place {
     directory: tempfile::TempDir,
-    _koji: Sim,
-    _database: Database,
+    koji: Sim,
+    database: Database,
 }
 
 impl Place {
@@ -53,7 +53,7 @@ impl Place {
             cache = directory.path().join("cache"),
         );
         std::fs::write(directory.path().join("koschei.toml"), configuration).unwrap();
-        let place = Self { directory, _koji: koji, _database: database };
+        let place = Self { directory, koji, database };
         place.run(&["admin", "create-collection", "buyan2", "-d", "Buyan 2", "-t", "buyan2"]);
         place
     }
@@ -128,6 +128,51 @@ async fn a_service_tells_how_it_is_until_it_is_asked_to_end() {
     assert!(service.wait().unwrap().success());
     // It is a matter of moments; the limit is that of the specification.
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_never_answers_neither_starves_the_watchdog_nor_delays_the_end() {
+    let place = Place::new("polling = { watchdog = true }\nscheduler = { watchdog = true }").await;
+    // It takes connections, and nobody reads what comes.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = std::fs::read_to_string(place.configuration()).unwrap();
+    let text =
+        text.replace(&place.koji.address().to_string(), &silent.local_addr().unwrap().to_string());
+    std::fs::write(place.configuration(), text).unwrap();
+    for name in ["polling", "scheduler"] {
+        let systemd = Supervisor::new(place.directory.path());
+        let mut service = koschei(&place.configuration())
+            .arg(name)
+            .env("NOTIFY_SOCKET", &systemd.1)
+            .env("WATCHDOG_USEC", "300000")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        systemd.until("READY=1");
+        for _ in 0..5 {
+            systemd.until("WATCHDOG=1");
+        }
+        let asked = Instant::now();
+        kill(Pid::from_raw(service.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        assert!(service.wait().unwrap().success());
+        assert!(asked.elapsed() < Duration::from_secs(10), "{name}: {:?}", asked.elapsed());
+        std::fs::remove_file(&systemd.1).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_step_ends_well_or_says_what_is_wrong() {
+    let place = Place::new("").await;
+    for service in ["polling", "repo-resolver", "build-resolver", "scheduler"] {
+        place.run(&[service, "--once"]);
+    }
+    let looked = "SELECT count(*) FROM collection_freshness WHERE looked IS NOT NULL";
+    let looked: i64 = sqlx::query_scalar(looked).fetch_one(place.database.pool()).await.unwrap();
+    assert_eq!(looked, 1, "each did its work");
+    place.koji.set_offline(Some("Server disabled for maintenance"));
+    let output = koschei(&place.configuration()).args(["scheduler", "--once"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("Server disabled for maintenance"), "{}", stderr(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]

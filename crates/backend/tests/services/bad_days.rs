@@ -152,7 +152,7 @@ async fn run_until(ctx: impl Fn() -> (Context, Stopper), mut reached: impl Async
     for service in running {
         assert_eq!(service.await.unwrap(), Ended::Stopped);
     }
-    // Steps are broken off after eight seconds; the rest is for a busy machine.
+    // Steps are broken off after six seconds; the rest is for a busy machine.
     assert!(asked.elapsed() < Duration::from_secs(30), "services end soon");
 }
 

@@ -135,3 +135,15 @@ async fn a_build_whose_requirements_koji_refuses_to_tell_does_not_keep_back_the_
         "it cannot be compared"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_whose_build_group_is_gone_makes_its_package_a_new_one() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.execute("UPDATE collection SET build_group = 'gone'").await;
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 1);
+    let row = "SELECT build_priority::bigint FROM package JOIN build ON build.id = last_build_id
+                WHERE name = 'zlib' AND deps_resolved = false";
+    assert_eq!(world.number(row).await, 3000);
+}

@@ -1,15 +1,21 @@
 //! Messages of the tests' own making.
 
 use fedora_messaging::testing::Broker;
-use fedora_messaging::{Message, Publisher, Severity};
+use fedora_messaging::{Config, Message, Publisher, Severity};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 /// Sends whatever a test wants to any topic.
-pub(crate) struct Sender(Publisher);
+pub(crate) struct Sender {
+    broker: Config,
+    publisher: Mutex<Publisher>,
+}
 
 impl Sender {
     pub(crate) async fn on(broker: &Broker) -> Self {
-        Self(Publisher::connect(&broker.config(""), "test").await.unwrap())
+        let broker = broker.config("");
+        let publisher = Mutex::new(Publisher::connect(&broker, "test").await.unwrap());
+        Self { broker, publisher }
     }
 
     pub(crate) async fn send(&self, topic: &str, body: Value) {
@@ -24,6 +30,11 @@ impl Sender {
             id: "test".to_owned(),
             body,
         };
-        self.0.publish(&message).await.unwrap();
+        let mut publisher = self.publisher.lock().await;
+        // A broker ends connections of which it has heard nothing, as after a pause of the whole machine.
+        if publisher.publish(&message).await.is_err() {
+            *publisher = Publisher::connect(&self.broker, "test").await.unwrap();
+            publisher.publish(&message).await.unwrap();
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What polling finds: packages, real builds, what is tagged and untagged, statistics.
 
+use chrono::{DateTime, Utc};
+use koji::calls;
 use kojisim::{Mishap, Push};
 use koschei_backend::polling;
 
@@ -124,4 +126,73 @@ async fn one_bad_collection_does_not_stop_the_others() {
     assert_eq!(about, ["bad", "bad"], "package list and builds");
     assert!(outcome.failures[0].1.to_string().contains("bad"), "{}", outcome.failures[0].1);
     assert!(world.number("SELECT count(*) FROM build").await > 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_builds_are_left_out_and_asked_for_once() {
+    let world = World::settled().await;
+    let other_task = world.sim.new_repo(crate::world::BUILD_TAG).unwrap();
+    world.sim.wait_for_task(other_task).await;
+    let last = "SELECT name || ' ' || version FROM package JOIN build ON build.id = last_build_id
+                 WHERE name IN ('zlib', 'xz', 'sed') ORDER BY name COLLATE \"C\"";
+    let before = world.texts(last).await;
+    // Without a task; with one that Koji has forgotten; and with one of which no part names a repo.
+    for (name, task) in [("zlib", None), ("xz", Some(999_999)), ("sed", Some(other_task))] {
+        world.push(&Push::of(name).version("99")).await;
+        assert!(world.sim.set_task_of(&format!("{name}-99-1.by2"), task), "{name}");
+    }
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(world.texts(last).await, before);
+    assert_eq!(world.number("SELECT count(*) FROM build WHERE version = '99'").await, 0);
+    let skipped = "SELECT task_id::bigint FROM skipped_real_build ORDER BY task_id";
+    let skipped: Vec<i64> = sqlx::query_scalar(skipped).fetch_all(&world.db).await.unwrap();
+    assert_eq!(skipped, [other_task, 999_999]);
+    // Whoever asked about them again would meet this.
+    world.sim.mishap(Some("getTaskInfo"), Mishap::Fault(1014, "asked again".into()));
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.sim.forget_mishaps();
+    assert_eq!(world.state("sed").await, "ok");
+
+    // The next one that is made in Koji counts.
+    world.push(&Push::of("sed").version("100")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(world.number("SELECT count(*) FROM build WHERE version = '100'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_build_began_and_ended_with_its_task() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    let (task, started, finished): (i32, DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
+        "SELECT task_id, started AT TIME ZONE 'UTC', finished AT TIME ZONE 'UTC' FROM build
+          WHERE version = '2.2.0'",
+    )
+    .fetch_one(&world.db)
+    .await
+    .unwrap();
+    let task = world.ctx.primary.call(calls::get_task_info(task.into())).await.unwrap().unwrap();
+    assert_eq!(started, task.created());
+    assert_eq!(Some(finished), task.completed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_koji_lists_without_any_build_is_left_alone() {
+    let world = World::settled().await;
+    let everything =
+        "SELECT string_agg(concat_ws(' ', id, state, untagged), ',' ORDER BY id) FROM build";
+    let before = world.texts(everything).await;
+    let what =
+        calls::ListTagged { inherit: true, package: Some("zlib"), ..calls::ListTagged::default() };
+    for build in world.ctx.primary.call(calls::list_tagged(TAG, what.clone())).await.unwrap() {
+        assert!(world.sim.set_tagged(&build.nvr, &build.tag_name, false));
+    }
+    // Older ones may have come to light.
+    for build in world.ctx.primary.call(calls::list_tagged(TAG, what.clone())).await.unwrap() {
+        assert!(world.sim.set_tagged(&build.nvr, &build.tag_name, false));
+    }
+    assert!(world.ctx.primary.call(calls::list_tagged(TAG, what)).await.unwrap().is_empty());
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(world.texts(everything).await, before);
+    assert_eq!(world.state("zlib").await, "ok");
 }

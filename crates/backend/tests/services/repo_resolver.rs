@@ -276,3 +276,29 @@ async fn a_collection_says_why_it_may_be_stale() {
     assert_eq!(broken.resolved, Some(false));
     assert!(broken.problem.unwrap().contains("libreadline.so"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_build_group_nothing_is_resolved_until_the_next_repo() {
+    let world = World::settled().await;
+    world.push(&Push::of("readline").version("9.0").abi("9")).await;
+    resolve(&world).await;
+    world.execute("UPDATE package SET resolved = NULL WHERE name = 'zlib'").await;
+    assert_eq!(resolve(&world).await.done, 0);
+    let known = "SELECT count(*) FROM package WHERE name = 'zlib' AND resolved IS NOT NULL";
+    assert_eq!(world.number(known).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_source_package_requires_is_asked_of_koji_once_by_whoever_comes_first() {
+    let world = World::settled().await;
+    let kept = "SELECT count(*) FROM build_requires";
+    let before = world.number(kept).await;
+    assert!(before >= world.number(RESOLVABLE).await);
+    world.new_repo().await;
+    world.execute("UPDATE build SET deps_resolved = NULL, dependency_keys = NULL").await;
+    // Whoever asked would meet this.
+    world.sim.mishap(Some("getRPMDeps"), Mishap::Fault(1014, "asked again".into()));
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(resolve(&world).await.done as i64, world.number(RESOLVABLE).await);
+    assert_eq!(world.number(kept).await, before);
+}

@@ -1,5 +1,6 @@
 //! Scratch builds from their submission to their end.
 
+use chrono::{DateTime, Utc};
 use koji::calls;
 use kojisim::{Ending, Mishap};
 use koschei_backend::{polling, scheduler};
@@ -222,4 +223,63 @@ async fn two_processes_finish_a_build_once() {
     let tasks = "SELECT count(*) FROM (SELECT FROM koji_task GROUP BY build_id, task_id HAVING count(*) > 1) AS twice";
     assert_eq!(world.number(tasks).await, 0);
     world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_kojis_list_are_the_packages_as_results_and_no_verdict_while_asking() {
+    let world = World::settled().await;
+    // A session that is lost and a hub that is offline, as the result that a builder left behind.
+    for code in [1002, 1007, 1009, 1014, 1012] {
+        world.end_zlib(Ending::Fault(code, "a fault of the list".into())).await;
+        assert_eq!(world.state("zlib").await, "failing", "{code}");
+        world.end_zlib(Ending::Natural).await;
+        assert_eq!(world.state("zlib").await, "ok", "{code}");
+    }
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.until_repos_are_known().await;
+    world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
+    world.sim.hold_builds(false);
+    world.sim.wait_for_task(task).await;
+    for code in [1014, 1002, 1006, 1007, 1008] {
+        world.sim.mishap(Some("getTaskResult"), Mishap::Fault(code, "not now".into()));
+        let outcome = polling::builds_step(&world.ctx).await.unwrap();
+        assert_eq!(outcome.failures.len(), 1, "{code}");
+        assert!(outcome.failures[0].1.is_transient(), "{code}: {:?}", outcome.failures);
+        assert_eq!(world.number(RUNNING).await, 1, "{code}");
+    }
+    poll(&world).await;
+    assert_eq!(world.state("zlib").await, "failing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_began_and_ended_with_its_task_whatever_our_clock_said() {
+    let world = World::settled().await;
+    let task = world.submit(&["zlib"]).await[0];
+    assert_eq!(world.sim.wait_for_task(task).await, Some(2));
+    world
+        .execute("UPDATE build SET started = started - interval '20 minutes' WHERE state = 2")
+        .await;
+    poll(&world).await;
+    let (started, finished): (DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
+        "SELECT started AT TIME ZONE 'UTC', finished AT TIME ZONE 'UTC' FROM build WHERE NOT \"real\"",
+    )
+    .fetch_one(&world.db)
+    .await
+    .unwrap();
+    let task = world.ctx.primary.call(calls::get_task_info(task)).await.unwrap().unwrap();
+    assert_eq!((started, Some(finished)), (task.created(), task.completed()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_seems_to_begin_in_the_future_still_has_its_time_limit() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    // The clock was put back by three days since.
+    world.execute("UPDATE build SET started = started + interval '3 days' WHERE state = 2").await;
+    let ctx = world.other(|config| config.koji_config.task_timeout = 0);
+    clean(polling::builds_step(&ctx).await.unwrap());
+    assert_eq!(world.sim.task_state(task), Some(3));
+    assert_eq!(world.number(SCRATCH).await, 0);
 }

@@ -384,3 +384,57 @@ async fn nothing_is_submitted_for_a_target_that_is_gone() {
     world.execute("UPDATE collection SET target = 'buyan2'").await;
     assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_most_urgent_package_has_to_wait_for_builders_the_round_ends() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib", "setup"]).await;
+    world.execute("UPDATE package SET manual_priority = 20000 WHERE name = 'zlib'").await;
+    for host in ["builder-a64-01.buyan.example", "builder-a64-02.buyan.example"] {
+        assert!(world.sim.set_host_load(host, 100.0));
+    }
+    let outcome = clean(scheduler::step(&world.ctx).await.unwrap());
+    assert_eq!(outcome.done, 0, "although setup could be built anywhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_built_is_the_latest_build_in_the_tag_also_if_it_is_not_known_yet() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    let task = world.ctx.primary.call(calls::get_task_info(task)).await.unwrap().unwrap();
+    let source = task.build_request().unwrap().source;
+    assert!(source.contains("/zlib/2.2.0/"), "{source}");
+    let version = "SELECT version FROM build WHERE state = 2";
+    assert_eq!(world.texts(version).await, ["2.2.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_build_that_could_be_of_two_collections_is_nobodys() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    let task = world.submit(&["zlib"]).await[0];
+    world.execute("DELETE FROM build WHERE state = 2").await;
+    world
+        .execute(
+            "WITH other AS (
+                 INSERT INTO collection (name, display_name, target, dest_tag, build_tag)
+                 VALUES ('twin', 'Twin', 'buyan2', 'buyan2', 'buyan2-build') RETURNING id
+             )
+             INSERT INTO package (base_id, name, collection_id, tracked)
+             SELECT base_package.id, base_package.name, other.id, true
+               FROM base_package, other WHERE base_package.name = 'zlib'",
+        )
+        .await;
+    clean(polling::builds_step(&world.ctx).await.unwrap());
+    assert_eq!(world.number(RUNNING).await, 0);
+    let reasons = "SELECT task_id || ' ' || reason FROM task_without_build";
+    let reasons = world.texts(reasons).await;
+    assert_eq!(reasons.len(), 1);
+    assert!(
+        reasons[0].starts_with(&format!("{task} it belongs to no tracked package of exactly one"))
+    );
+}

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 use crate::dice::Dice;
 use crate::gate::Gate;
 use crate::messages::Sender;
-use crate::world::{TAG, World, clean};
+use crate::world::{LONG, TAG, World, clean};
 
 /// As many builds as `make test` has the time for.
 const FEW: u64 = 60;
@@ -135,8 +135,10 @@ impl Chaos {
     async fn new(seed: u64, again: String, long: bool, change: impl FnOnce(&mut Options)) -> Self {
         let (cluster, database) = testing::cluster().await;
         let mut database = database.publishing(true);
-        database.acquire_timeout = Duration::from_secs(10);
+        // The test itself is patient.
+        database.acquire_timeout = LONG;
         let db = koschei_db::connect(&database).await.unwrap();
+        database.acquire_timeout = Duration::from_secs(10);
         let mut world = World::with(db, |options| {
             options.seed = seed;
             change(options);
