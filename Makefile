@@ -2,7 +2,7 @@
 # Options of the demo: make demo ARGS="--port 9000 --fresh"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build install chaos bench-admin bench-depsolve bench-koji bench-pipeline bench-repocache fuzz fuzz-depsolve
+.PHONY: help demo test check build install chaos bench-admin bench-depsolve bench-koji bench-pipeline bench-repocache bench-web fuzz fuzz-depsolve
 
 ARGS ?=
 
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-koji     reading Koji's largest answers, beside the official client"
 	@echo "make bench-pipeline  what the services need for a new repo, builds and priorities of a whole distribution"
 	@echo "make bench-repocache  fetching and keeping a repository, beside librepo and hawkey"
+	@echo "make bench-web      how fast the pages are on a database of Fedora's size, to one reader and to many"
 	@echo "make bench-admin    branching and cleaning up a database of Fedora's size, and taking it over"
 	@echo "make fuzz-depsolve  the resolver against libsolv on a million random repositories"
 	@echo "make chaos   the whole system under a long sequence of faults: make chaos ARGS=\"--seed 7 --builds 3000\", or a"
@@ -70,5 +71,9 @@ bench-repocache:
 
 # ARGS="--packages NUMBER --dir DIR"
 bench-admin:
-	@scripts/install-deps test
+	@scripts/bench-database
 	@exec cargo run --quiet --package koschei-db --example bench-admin -- $(ARGS)
+
+# ARGS="--seconds NUMBER KIND..."
+bench-web:
+	@scripts/bench-web $(ARGS)

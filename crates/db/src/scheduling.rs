@@ -51,8 +51,17 @@ pub async fn candidates(
     let (a, b) = parameters.time_coefficients();
     sqlx::query_as(
         // Only the number and the priority of every package go through the sort; the rest is looked up for the few that
-        // are left. EXTRACT would compute in numeric, and so would the difference of two times.
-        "SELECT package.id AS package_id, package.name, package.collection_id,
+        // are left. EXTRACT would compute in numeric, and so would the difference of two times. The server cannot know
+        // how many packages meet a condition between two columns, and takes it for next to none; inside of coalesce() it
+        // takes half, which is nearer to the truth, and joins accordingly (40 instead of 51 ms for 96,000 packages).
+        "WITH going AS MATERIALIZED (
+                 SELECT id, priority_coefficient FROM collection
+                  WHERE latest_repo_resolved AND id <> ALL($7)
+                    AND NOT EXISTS (
+                        SELECT FROM suspension
+                         WHERE (suspension.collection_id IS NULL OR suspension.collection_id = collection.id)
+                           AND (until IS NULL OR until > $3::timestamptz AT TIME ZONE 'UTC')))
+         SELECT package.id AS package_id, package.name, package.collection_id,
                 collection.name AS collection, best.priority, package.arch_override,
                 package.last_complete_build_id, build.version, build.release
            FROM (SELECT package.id,
@@ -60,32 +69,24 @@ pub async fn candidates(
                         + (package.dependency_priority::float8 + package.build_priority
                            + greatest($1 * log(greatest(0.000001,
                                 ($8 - date_part('epoch', package.last_build_started)) / 3600)) + $2, -30))
-                        * collection.priority_coefficient AS priority
+                        * going.priority_coefficient AS priority
                    FROM package
-                   JOIN collection ON collection.id = package.collection_id
+                   JOIN going ON going.id = package.collection_id
                   WHERE package.tracked AND NOT package.blocked
-                    -- Of collections there are few, of suspensions fewer.
-                    AND package.collection_id IN (
-                        SELECT id FROM collection AS going
-                         WHERE NOT EXISTS (
-                             SELECT FROM suspension
-                              WHERE (suspension.collection_id IS NULL OR suspension.collection_id = going.id)
-                                AND (until IS NULL OR until > $3::timestamptz AT TIME ZONE 'UTC')))
                     -- Looked up in a hash table, which is quicker here than a join.
                     AND package.base_id NOT IN (
                         SELECT member.base_id
                           FROM hold JOIN package_group_relation AS member ON member.group_id = hold.group_id
                          WHERE hold.until > $3::timestamptz AT TIME ZONE 'UTC')
-                    AND package.last_build_id = package.last_complete_build_id
+                    AND coalesce(package.last_build_id = package.last_complete_build_id, false)
                     -- After a clock was put back, a build that runs may seem to have been started before the last one.
                     AND package.id NOT IN (
                         SELECT package_id FROM build WHERE state = 2 AND package_id IS NOT NULL)
-                    AND (package.resolved OR (package.resolved IS NULL AND package.skip_resolution))
+                    AND coalesce(package.resolved, package.skip_resolution)
                     AND package.scheduler_skip_reason IS NULL
                     AND (package.not_before IS NULL
                          OR package.not_before <= $3::timestamptz AT TIME ZONE 'UTC')
-                    AND collection.latest_repo_resolved
-                    AND package.id <> ALL($6) AND package.collection_id <> ALL($7)
+                    AND package.id <> ALL($6)
                   ORDER BY priority DESC, package.id LIMIT $5) AS best
            JOIN package ON package.id = best.id
            JOIN collection ON collection.id = package.collection_id

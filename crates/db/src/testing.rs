@@ -8,6 +8,8 @@
 //! This module is for tests, so it panics, with a plain sentence, when something is missing.
 #![allow(clippy::expect_used, clippy::panic, reason = "used by tests only, which end that way")]
 
+mod filled;
+
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,6 +24,8 @@ use sqlx::postgres::PgConnection;
 use crate::cluster::{Cluster, Options};
 use crate::connection::{Address, DatabaseConfig, Pool, connect, connect_one};
 use crate::schema;
+
+pub use filled::Filled;
 
 /// A database of one test. Use it as a [`Pool`].
 #[derive(Debug, Clone)]

@@ -227,7 +227,8 @@ async fn the_outbox_comes_empty_to_a_database_in_use_and_keeps_the_order_of_what
     // As the version before left it.
     execute(
         &mut connection,
-        "DROP TABLE outbox, suspension, hold;
+        "DROP INDEX ix_build_failed, ix_build_last_complete_told;
+         DROP TABLE outbox, suspension, hold;
          DROP FUNCTION note_state_since CASCADE;
          DROP FUNCTION package_state_since;
          ALTER TABLE package DROP COLUMN state_since;

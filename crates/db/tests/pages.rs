@@ -1,6 +1,8 @@
 //! What pages read, over little worlds made by hand: states, orders, times, and the rules of spec/web.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends that way")]
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeZone as _, Utc};
 use koschei_core::states::PackageState;
 use koschei_db::pages::{
@@ -593,6 +595,34 @@ async fn programs_get_every_package_ordered_by_bytes() {
         names.get(1..5).unwrap(),
         [("blocked", "f46"), ("blocked", "f45"), ("failing", "f46"), ("failing", "f45")]
     );
+    // The long list has the same in the same order.
+    let ids = HashMap::from([("f46", 1), ("f45", 2)]);
+    let bulk = pages::packages_in_bulk(database.pool(), None).await.unwrap();
+    let told = |task: Option<i32>, version: Option<&str>, finished| {
+        task.map(|task| (task, version.map(str::to_owned), finished))
+    };
+    let listed: Vec<_> = all
+        .iter()
+        .map(|row| {
+            let build = &row.last_complete_build;
+            let build = told(build.task_id, build.version.as_deref(), build.time_finished);
+            (row.name.as_str(), ids[row.collection.as_str()], row.tracked, row.resolved, build)
+        })
+        .collect();
+    let sorted = bulk.sorted(&[1, 2]).unwrap();
+    let sorted: Vec<_> = sorted
+        .iter()
+        .map(|row| {
+            let build = row
+                .last_complete_build
+                .and_then(|build| told(Some(build.task_id), build.version, build.time_finished));
+            (row.name, row.collection_id, row.tracked, row.resolved, build)
+        })
+        .collect();
+    assert_eq!(sorted, listed);
+    let bulk = pages::packages_in_bulk(database.pool(), Some(&[2])).await.unwrap();
+    let of_second = listed.iter().filter(|row| row.1 == 2).count();
+    assert_eq!(bulk.sorted(&[1, 2]).unwrap().len(), of_second);
     let one =
         pages::api_packages(database.pool(), Some(&[2]), Some(&["ok".to_owned()])).await.unwrap();
     assert_eq!(one.len(), 1);

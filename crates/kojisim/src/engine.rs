@@ -5,9 +5,9 @@
 //! the seed and on what clients do, not on how often the engine is woken. Calls of clients run between two steps, under
 //! the same lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::buildroot::Buildroots;
 use crate::rows::{Build, Event, Listing, Plan, Repo, Revision, Tagging};
@@ -78,8 +78,46 @@ pub(crate) struct Engine {
     pub(crate) buildroots: Buildroots,
     /// Unfinished tasks.
     pub(crate) active: BTreeSet<i64>,
+    /// Where to look for packages by their names.
+    pub(crate) places: Mutex<Places>,
     news: Vec<News>,
     pub(crate) listeners: tokio::sync::broadcast::Sender<News>,
+}
+
+/// Where to look for packages in a world with 100,000 of them. Rows are only ever added, with ids that grow; what was taken
+/// back stays in here and is not found there.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Builds by name, ascending.
+    builds: HashMap<String, Vec<i64>>,
+    next_build: i64,
+    /// The first package of each build.
+    first_rpms: HashMap<i64, i64>,
+    next_rpm: i64,
+}
+
+impl Places {
+    /// Learns what was added.
+    pub(crate) fn update(&mut self, store: &Store) {
+        for build in store.builds.from(self.next_build) {
+            self.builds.entry(build.name.clone()).or_default().push(build.id);
+            self.next_build = build.id + 1;
+        }
+        for rpm in store.rpms.from(self.next_rpm) {
+            self.first_rpms.entry(rpm.build).or_insert(rpm.id);
+            self.next_rpm = rpm.id + 1;
+        }
+    }
+
+    /// The builds of a name, newest first.
+    pub(crate) fn builds_of(&self, name: &str) -> impl Iterator<Item = i64> {
+        self.builds.get(name).into_iter().flatten().rev().copied()
+    }
+
+    /// No package of this build has a smaller id; `None` when there is none.
+    pub(crate) fn first_rpm_of(&self, build: i64) -> Option<i64> {
+        self.first_rpms.get(&build).copied()
+    }
 }
 
 /// The next thing that will happen.
@@ -117,6 +155,7 @@ impl Engine {
             now,
             buildroots: Buildroots::default(),
             active: BTreeSet::new(),
+            places: Mutex::default(),
             news: Vec::new(),
             listeners,
         };

@@ -112,6 +112,11 @@ impl<T: Clone> Table<T> {
         self.rows.values()
     }
 
+    /// Those from this id on.
+    pub(crate) fn from(&self, id: i64) -> impl DoubleEndedIterator<Item = &T> {
+        self.rows.range(id..).map(|(_, row)| row)
+    }
+
     pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = i64> + '_ {
         self.rows.keys().copied()
     }

@@ -1,15 +1,15 @@
 //! What happens to every request and every answer: path prefix, who asks, errors as pages, security headers, entity tags.
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
-use crate::assets::fingerprint;
 use crate::error::{Error, Failed};
 use crate::login::{self, SAID_COOKIE, Visitor, Way, add_cookie, set_cookie};
+use crate::packing::Encoding;
+use crate::remembered::{Answer, Question};
 use crate::request::{Ask, cookie};
 use crate::site::SharedSite;
 
@@ -25,9 +25,6 @@ pub(crate) struct Caller {
     /// What the form said.
     pub(crate) said: Option<String>,
 }
-
-/// Largest answer that gets an entity tag; larger ones are passed on as they come.
-const LARGEST_TAGGED: usize = 64 << 20;
 
 /// Puts the frame around the routes.
 pub(crate) fn wrap(routes: Router<SharedSite>, site: SharedSite) -> Router {
@@ -99,6 +96,10 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
     let (known, said) =
         caller.as_ref().map_or((false, false), |c| (c.visitor.is_some(), c.said.is_some()));
     let Ok(ask) = Ask::from_request_parts(&mut parts, &()).await;
+    let question = Question {
+        address: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        theme: ask.theme,
+    };
     let mut response = if ask.is_impossible() {
         Error::bad_request(
             "This address cannot mean anything",
@@ -113,6 +114,16 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
             advice: "Nothing was changed. Use the forms of this site.".to_owned(),
         }
         .into_response()
+    } else if !known && !said && question.is_common(&method) {
+        let find = async { for_everybody(next.run(Request::from_parts(parts, body)).await).await };
+        match site.remembered.get(&site.pool, question, find).await {
+            Ok(answer) => {
+                let mut response = answer.response(if_none_match.as_ref(), encoding).await;
+                secure(response.headers_mut());
+                return response;
+            }
+            Err(response) => response,
+        }
     } else {
         next.run(Request::from_parts(parts, body)).await
     };
@@ -141,10 +152,22 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
         // A page of somebody who is logged in has their token in it, and may have what an attacker made them send: packed
         // together, its size would tell the one from the other (the attack called BREACH).
         let encoding = if known { Encoding::Plain } else { encoding };
-        response = tagged(response, if_none_match.as_ref(), encoding).await;
+        response = match Answer::of(response).await {
+            Ok(answer) => answer.response(if_none_match.as_ref(), encoding).await,
+            Err(response) => response,
+        };
     }
     secure(response.headers_mut());
     response
+}
+
+/// An answer that the next reader may have as well.
+#[allow(clippy::result_large_err, reason = "it is no error but the other kind of answer")]
+async fn for_everybody(response: Response) -> Result<Answer, Response> {
+    if response.headers().contains_key(header::SET_COOKIE) {
+        return Err(response);
+    }
+    Answer::of(response).await
 }
 
 fn is_html(response: &Response) -> bool {
@@ -202,124 +225,6 @@ pub(crate) fn html(page: String) -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
-/// Adds an entity tag, and answers 304 when the reader has this very content already.
-async fn tagged(
-    response: Response,
-    if_none_match: Option<&HeaderValue>,
-    encoding: Encoding,
-) -> Response {
-    if response.body().size_hint().lower() > LARGEST_TAGGED as u64 {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let content = match axum::body::to_bytes(body, LARGEST_TAGGED).await {
-        Ok(content) => content,
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be collected");
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
-    };
-    let tag = format!("W/\"{}\"", fingerprint(&content));
-    if !parts.headers.contains_key(header::CACHE_CONTROL) {
-        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    }
-    let same = if_none_match
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|candidate| candidate.trim() == tag));
-    if let Ok(value) = HeaderValue::from_str(&tag) {
-        parts.headers.insert(header::ETAG, value);
-    }
-    if same {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.remove(header::CONTENT_TYPE);
-        return Response::from_parts(parts, Body::empty());
-    }
-    let packable = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_text);
-    if !packable || content.len() < WORTH_PACKING || encoding == Encoding::Plain {
-        return Response::from_parts(parts, Body::from(content));
-    }
-    let plain = content.clone();
-    // Packing a large answer takes as long as finding it; others must not wait for it.
-    let packed = if content.len() > 1 << 17 {
-        tokio::task::spawn_blocking(move || encoding.pack(&plain)).await.unwrap_or_default()
-    } else {
-        encoding.pack(&plain)
-    };
-    match packed {
-        Some((packed, name)) => {
-            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
-            parts.headers.remove(header::CONTENT_LENGTH);
-            Response::from_parts(parts, Body::from(packed))
-        }
-        None => Response::from_parts(parts, Body::from(content)),
-    }
-}
-
-/// Smaller answers are sent as they are.
-const WORTH_PACKING: usize = 1024;
-
-fn is_text(kind: &HeaderValue) -> bool {
-    let kind = kind.as_bytes();
-    kind.starts_with(b"text/")
-        || kind.starts_with(b"application/json")
-        || kind.starts_with(b"application/atom+xml")
-        || kind.starts_with(b"image/svg+xml")
-}
-
-/// How an answer is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-impl Encoding {
-    /// The best that the reader understands (RFC 9110, section 12.5.3).
-    fn wanted(headers: &HeaderMap) -> Self {
-        let understood = |name: &str| {
-            headers
-                .get_all(header::ACCEPT_ENCODING)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(','))
-                .filter_map(|one| {
-                    let mut parts = one.split(';');
-                    let is_it = parts.next()?.trim().eq_ignore_ascii_case(name);
-                    let weight = parts.find_map(|part| part.trim().strip_prefix("q="));
-                    is_it.then(|| {
-                        weight.is_none_or(|q| q.trim().parse::<f32>().is_ok_and(|q| q > 0.0))
-                    })
-                })
-                .next()
-                .unwrap_or(false)
-        };
-        if understood("zstd") {
-            Self::Zstd
-        } else if understood("gzip") {
-            Self::Gzip
-        } else {
-            Self::Plain
-        }
-    }
-
-    /// The packed answer, with the name of the encoding.
-    fn pack(self, content: &[u8]) -> Option<(Vec<u8>, &'static str)> {
-        match self {
-            Self::Plain => None,
-            Self::Zstd => zstd::bulk::compress(content, 1).ok().map(|packed| (packed, "zstd")),
-            Self::Gzip => {
-                use std::io::Write as _;
-                let room = Vec::with_capacity(content.len() / 4);
-                let mut packer = flate2::write::GzEncoder::new(room, flate2::Compression::new(2));
-                packer.write_all(content).ok()?;
-                packer.finish().ok().map(|packed| (packed, "gzip"))
-            }
-        }
-    }
-}
-
 /// What browsers may do with our pages: nothing but show them, with our own style and script.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -339,26 +244,4 @@ fn secure(headers: &mut HeaderMap) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.append(header::VARY, HeaderValue::from_static("Cookie, Accept-Encoding"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_encoding_that_the_reader_understands_is_chosen() {
-        let wanted = |text: &str| {
-            let mut headers = HeaderMap::new();
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(header::ACCEPT_ENCODING, value);
-            }
-            Encoding::wanted(&headers)
-        };
-        assert_eq!(wanted("gzip, deflate, br, zstd"), Encoding::Zstd);
-        assert_eq!(wanted("GZIP;q=0.5, zstd;q=0"), Encoding::Gzip);
-        assert_eq!(wanted("gzip; q=0"), Encoding::Plain);
-        assert_eq!(wanted("identity"), Encoding::Plain);
-        assert_eq!(wanted(""), Encoding::Plain);
-        assert_eq!(wanted("xgzip"), Encoding::Plain);
-    }
 }

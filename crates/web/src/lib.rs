@@ -5,6 +5,7 @@
 //!
 //! 1. `frame` wraps the router: it strips the path prefix, finds out who asks (`login`), turns errors into pages, adds the
 //!    security headers and the entity tag.
+//!    What is the same for everybody is given again while nothing is committed to the database (`remembered`).
 //! 2. `request` reads the query, the cookie of the theme, and the selection of collections.
 //! 3. A module of `pages` asks `koschei_db::pages` for what it shows and fills a template.
 //!    What changes something first goes through `forms`, and to the database through `koschei_db::forms`.
@@ -26,9 +27,11 @@ mod frame;
 mod kept;
 mod limits;
 mod login;
+mod packing;
 mod pages;
 mod parts;
 mod problems;
+mod remembered;
 mod request;
 mod site;
 mod suspended;

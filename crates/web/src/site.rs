@@ -20,6 +20,7 @@ use crate::kept::Kept;
 use crate::limits::Limits;
 use crate::login::{Providers, Signer, Visitor, Way};
 use crate::parts::{Mark, Token};
+use crate::remembered::Remembered;
 use crate::request::{Ask, Selection};
 use crate::suspended;
 use crate::text::{self, Clock};
@@ -41,6 +42,8 @@ pub(crate) struct Site {
     pub(crate) providers: Providers,
     /// How many forms come from whom.
     limits: Limits,
+    /// Answers that are given again while nothing is committed.
+    pub(crate) remembered: Remembered,
     /// Packages waiting for a build, per collection id.
     waiting: Kept<(), HashMap<i32, i64>>,
     /// How up to date the collections are.
@@ -154,6 +157,7 @@ impl Site {
             assets: Assets::new(),
             providers: Providers::default(),
             limits: Limits::default(),
+            remembered: Remembered::default(),
             waiting: Kept::default(),
             freshness: Kept::default(),
             groups: Kept::default(),

@@ -8,8 +8,8 @@
 //! Times "beside Koji's" leave out what the simulated hub needed to answer. Everything runs on this machine, the
 //! database server included, so that all of them share its processors.
 //!
-//! `pipeline DIRECTORY REPOSITORIES POPULATE [SERVER]`: where to keep everything (the filled database is kept for the
-//! next run), the archive's repositories, the script, and the address of a PostgreSQL to use instead of a private one.
+//! `pipeline DIRECTORY REPOSITORIES`: where to keep everything (the filled database is kept for the next run), and the
+//! archive's repositories.
 
 #![allow(
     clippy::expect_used,
@@ -20,7 +20,6 @@
 
 #[path = "../../../db/tests/services/one_by_one.rs"]
 mod one_by_one;
-mod prepare;
 mod scenes;
 mod workers;
 
@@ -34,12 +33,7 @@ fn main() {
         match words[..] {
             ["serve", directory, repositories] => workers::serve(directory, repositories).await,
             ["resolve", hub, database, cache] => workers::resolve(hub, database, cache).await,
-            [directory, repositories, populate] => {
-                scenes::measure(directory, repositories, populate, None).await;
-            }
-            [directory, repositories, populate, server] => {
-                scenes::measure(directory, repositories, populate, Some(server)).await;
-            }
+            [directory, repositories] => scenes::measure(directory, repositories).await,
             _ => println!(
                 "This benchmark has to know where to find what: run make bench-pipeline, which does."
             ),

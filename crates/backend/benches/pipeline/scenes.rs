@@ -11,10 +11,10 @@ use koschei_core::config::Priorities;
 use koschei_db::builds::{self, ScratchBuild};
 use koschei_db::entities::{self, Collection, NewCollection};
 use koschei_db::resolution::{self, PackageResolution};
-use koschei_db::{Pool, administration, scheduling};
+use koschei_db::testing::Filled;
+use koschei_db::{Pool, administration, connect_one, scheduling, schema};
 
 use crate::one_by_one;
-use crate::prepare::Server;
 use crate::workers::{Worker, context, processor_time};
 
 /// Package, last build, whether resolved, dependency priority, build to compare with.
@@ -33,18 +33,43 @@ struct Stage {
     names: Vec<String>,
     /// Names of packages that many others need, which are taken away and come back.
     libraries: Vec<String>,
+    aims: Vec<Aim>,
 }
 
-pub(crate) async fn measure(
-    directory: &str,
-    repositories: &str,
-    populate: &str,
-    server: Option<&str>,
-) {
+/// For what polling does with Koji's answers, beside Koji's own time.
+const LIMIT: Option<Duration> = Some(Duration::from_secs(2));
+
+/// What was aimed at.
+struct Aim {
+    what: String,
+    met: bool,
+}
+
+pub(crate) async fn measure(directory: &str, repositories: &str) {
     let directory = Path::new(directory);
     std::fs::create_dir_all(directory).expect("the directory can be made");
-    let server = Server::start(directory, server).await;
-    let database = server.copy(populate).await;
+    let filled = Filled::start(directory, 24_000).await;
+    let begun = Instant::now();
+    let config = filled.copy("bench_pipeline").await;
+    let mut connection = connect_one(&config).await.unwrap_or_else(|error| panic!("{error}"));
+    let migrations =
+        schema::upgrade(&mut connection, None).await.unwrap_or_else(|error| panic!("{error}"));
+    // Of those of the filled database that are running, or wait for the build-resolver, the hub knows nothing.
+    for statement in [
+        "DELETE FROM build WHERE state = 2",
+        "UPDATE build SET deps_resolved = false WHERE deps_resolved IS NULL",
+        "VACUUM ANALYZE",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+    }
+    drop(connection);
+    println!(
+        "database copied, {} migrations applied: {:.0} s",
+        migrations.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    let socket = filled.cluster().socket_directory().display().to_string().replace('/', "%2F");
+    let database = format!("postgresql://koschei@{socket}/bench_pipeline");
     let mut stage = Stage::set(directory, repositories, &database).await;
     stage.scheduler().await;
     stage.package_list().await;
@@ -57,7 +82,7 @@ pub(crate) async fn measure(
     stage.more_real_builds().await;
     stage.running_builds().await;
     stage.close().await;
-    server.end();
+    drop(filled);
 }
 
 impl Stage {
@@ -82,7 +107,15 @@ impl Stage {
         };
         let id = entities::create_collection(&ctx.db, &new).await.unwrap().unwrap();
         let collection = entities::collection(&ctx.db, id).await.unwrap().unwrap();
-        Stage { ctx, hub, resolver, collection, names: Vec::new(), libraries: Vec::new() }
+        Stage {
+            ctx,
+            hub,
+            resolver,
+            collection,
+            names: Vec::new(),
+            libraries: Vec::new(),
+            aims: Vec::new(),
+        }
     }
 
     fn db(&self) -> &Pool {
@@ -94,31 +127,50 @@ impl Stage {
     }
 
     /// Runs something that asks Koji; prints what it took beside Koji's time.
-    async fn beside_koji<T>(&mut self, what: &str, work: impl AsyncFnOnce(&Context) -> T) -> T {
+    async fn beside_koji<T>(
+        &mut self,
+        what: &str,
+        aim: Option<Duration>,
+        work: impl AsyncFnOnce(&Context) -> T,
+    ) -> T {
         let (spent, begun, processor) =
             (self.hub.number("spent"), Instant::now(), processor_time());
         let result = work(&self.ctx).await;
         let (took, processor) = (begun.elapsed(), processor_time() - processor);
         let koji = Duration::from_micros(self.hub.number("spent") - spent);
+        let beside = took.saturating_sub(koji);
+        let aimed = self.aim(what, beside, aim);
         println!(
-            "  {what}: {} beside Koji's {} (processor {})",
-            seconds(took.saturating_sub(koji)),
+            "  {what}: {}{aimed} beside Koji's {} (processor {})",
+            seconds(beside),
             seconds(koji),
             seconds(processor)
         );
         result
     }
 
+    /// Notes whether a time is as short as it was aimed at; what to say about it.
+    fn aim(&mut self, what: &str, took: Duration, aim: Option<Duration>) -> String {
+        let Some(aim) = aim else { return String::new() };
+        let met = took <= aim;
+        self.aims.push(Aim { what: what.to_owned(), met });
+        format!(" [aim {}{}]", seconds(aim), if met { "" } else { ": NOT MET" })
+    }
+
     async fn package_list(&mut self) {
         println!("package list");
         let collection = self.collection.clone();
         let new = self
-            .beside_koji("all are new", async |ctx| polling::packages(ctx, &collection).await)
+            .beside_koji("package list, all are new", LIMIT, async |ctx| {
+                polling::packages(ctx, &collection).await
+            })
             .await
             .unwrap();
         println!("    {new} packages");
         let none = self
-            .beside_koji("nothing changed", async |ctx| polling::packages(ctx, &collection).await)
+            .beside_koji("package list, nothing changed", LIMIT, async |ctx| {
+                polling::packages(ctx, &collection).await
+            })
             .await
             .unwrap();
         assert_eq!(none, 0);
@@ -128,7 +180,7 @@ impl Stage {
             .await
             .unwrap();
         let changed = self
-            .beside_koji("some are blocked no longer", async |ctx| {
+            .beside_koji("package list, some are blocked no longer", LIMIT, async |ctx| {
                 polling::packages(ctx, &collection).await
             })
             .await
@@ -155,14 +207,14 @@ impl Stage {
         println!("real builds of everything");
         let collection = self.collection.clone();
         let count = self
-            .beside_koji("registered", async |ctx| {
+            .beside_koji("all registered", None, async |ctx| {
                 real_builds::follow_tag(ctx, &collection, None).await
             })
             .await
             .unwrap();
         println!("    {count} builds");
         let none = self
-            .beside_koji("nothing changed", async |ctx| {
+            .beside_koji("nothing changed", LIMIT, async |ctx| {
                 real_builds::follow_tag(ctx, &collection, None).await
             })
             .await
@@ -174,7 +226,7 @@ impl Stage {
         println!(
             "build-resolver: BuildRequires of everything fetched, all builds resolved in their repo"
         );
-        self.beside_koji("the first time", async |ctx| build_resolver::step(ctx).await)
+        self.beside_koji("the first time", None, async |ctx| build_resolver::step(ctx).await)
             .await
             .unwrap();
         let done = self
@@ -247,11 +299,16 @@ impl Stage {
         let answer = self.resolver.ask("step");
         let numbers: Vec<u64> = answer.split(' ').map(|number| number.parse().unwrap()).collect();
         let [done, took, processor, memory] = numbers[..] else { panic!("{answer}") };
+        let took = Duration::from_millis(took);
+        let aimed = self.aim(what, took, Some(Duration::from_secs(15)));
+        let megabytes = memory / 1024;
+        let met = megabytes < 400;
+        self.aims.push(Aim { what: format!("{what}: memory"), met });
         println!(
-            "  {what}: {} (its own processor time {}), peak memory {} MB",
-            seconds(Duration::from_millis(took)),
+            "  {what}: {}{aimed} (its own processor time {}), peak memory {megabytes} MB [aim 400 MB{}]",
+            seconds(took),
             seconds(Duration::from_millis(processor)),
-            memory / 1024
+            if met { "" } else { ": NOT MET" }
         );
         println!(
             "    {done} packages stored, {} of them resolved in this repo; {} unresolved, {} history entries, {} messages, {} unapplied changes",
@@ -285,10 +342,13 @@ impl Stage {
             times.push(begun.elapsed());
             found = candidates.len();
         }
+        drop(connection);
         times.sort();
+        let middle = times[times.len() / 2];
+        let aimed = self.aim("the scheduler's decision", middle, Some(Duration::from_millis(50)));
         println!(
-            "  the decision over {packages} packages: {} (middle of {}; slowest {}), {found} candidates",
-            seconds(times[times.len() / 2]),
+            "  the decision over {packages} packages: {}{aimed} (middle of {}; slowest {}), {found} candidates",
+            seconds(middle),
             times.len(),
             seconds(times[times.len() - 1])
         );
@@ -309,10 +369,8 @@ impl Stage {
                  ORDER BY priority DESC) AS current WHERE priority >= 256"
         );
         let begun = Instant::now();
-        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
-            .fetch_one(&mut *connection)
-            .await
-            .unwrap();
+        let found: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(self.db()).await.unwrap();
         println!(
             "  the same in the way of the original: {}, {found} at the threshold or above",
             seconds(begun.elapsed())
@@ -405,7 +463,7 @@ impl Stage {
         let chosen: Vec<String> = self.names.iter().step_by(34).take(1000).cloned().collect();
         self.hub.ask(&format!("rebuild {}", chosen.join(" ")));
         let count = self
-            .beside_koji("registered", async |ctx| {
+            .beside_koji("1,000 real builds registered", LIMIT, async |ctx| {
                 real_builds::follow_tag(ctx, &collection, None).await
             })
             .await
@@ -415,8 +473,6 @@ impl Stage {
 
     async fn running_builds(&mut self) {
         println!("500 running builds");
-        // Those of the filled database, of which the hub knows nothing.
-        finishing::update_all(&self.ctx).await.unwrap();
         let chosen: Vec<String> =
             self.names.iter().skip(5).step_by(60).take(500).cloned().collect();
         let tasks = self.hub.ask(&format!("scratch {}", chosen.join(" ")));
@@ -445,21 +501,34 @@ impl Stage {
             builds::insert_scratch(&mut transaction, &build).await.unwrap().unwrap();
             transaction.commit().await.unwrap();
         }
-        for what in ["polled, their repos and parts are new", "polled, nothing is new"] {
-            self.beside_koji(what, async |ctx| finishing::update_all(ctx).await).await.unwrap();
+        for what in [
+            "500 running builds polled, their repos and parts are new",
+            "500 running builds polled, nothing is new",
+        ] {
+            self.beside_koji(what, LIMIT, async |ctx| finishing::update_all(ctx).await)
+                .await
+                .unwrap();
         }
         let words =
             |tasks: &[i32]| tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         self.hub.ask(&format!("close {}", words(&tasks[..250])));
         self.hub.ask(&format!("fail {}", words(&tasks[250..])));
         let ended = self
-            .beside_koji("polled, all have ended", async |ctx| finishing::update_all(ctx).await)
+            .beside_koji("500 running builds polled, all have ended", LIMIT, async |ctx| {
+                finishing::update_all(ctx).await
+            })
             .await
             .unwrap();
         println!("    {ended} builds ended");
     }
 
     async fn close(self) {
+        let missed: Vec<&str> =
+            self.aims.iter().filter(|aim| !aim.met).map(|aim| aim.what.as_str()).collect();
+        println!("{} of {} aims met", self.aims.len() - missed.len(), self.aims.len());
+        if !missed.is_empty() {
+            println!("not met: {}", missed.join("; "));
+        }
         self.ctx.db.close().await;
     }
 }

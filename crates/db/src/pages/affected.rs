@@ -1,8 +1,7 @@
 //! Which packages a change of a dependency may have broken.
 
 use chrono::{DateTime, Utc};
-
-use super::Database;
+use rpm::rpmvercmp;
 
 /// An interval of EVRs of one dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +45,54 @@ pub struct Affected {
     pub curr_release: String,
 }
 
+/// The dependencies of a name by where they stand in relation to an interval.
+#[derive(Debug, Default)]
+struct Sides {
+    /// At the lower end or below it.
+    low: Vec<i32>,
+    /// Strictly between the ends.
+    inside: Vec<i32>,
+    /// At the upper end or above it.
+    high: Vec<i32>,
+}
+
+impl Sides {
+    fn new(rows: Vec<(i32, Option<i32>, String, String)>, interval: &DependencyInterval) -> Self {
+        let compare = |row: &(i32, Option<i32>, String, String), end: &(i32, String, String)| {
+            let (_, epoch, version, release) = row;
+            epoch
+                .unwrap_or(0)
+                .cmp(&end.0)
+                .then_with(|| rpmvercmp(version, &end.1))
+                .then_with(|| rpmvercmp(release, &end.2))
+        };
+        let mut sides = Self::default();
+        for row in rows {
+            let (from_low, from_high) =
+                (compare(&row, &interval.from), compare(&row, &interval.to));
+            if from_low.is_gt() && from_high.is_lt() {
+                sides.inside.push(row.0);
+            }
+            // With the ends in the wrong order it may be both.
+            if from_low.is_le() {
+                sides.low.push(row.0);
+            }
+            if from_high.is_ge() {
+                sides.high.push(row.0);
+            }
+        }
+        sides
+    }
+}
+
 /// Packages of the collection whose build failed after a good one, with a change of the
 /// dependency that overlaps the interval, by distance (none last), newest first; and how many.
 ///
 /// A change overlaps when one of its sides lies strictly between the ends, or when it goes from
-/// at or below the lower to at or above the upper end. The search starts from the few rows of
-/// `dependency` with the name, compares EVRs there, and reaches builds by index.
+/// at or below the lower to at or above the upper end. The few rows of `dependency` with the name
+/// are compared here; the search starts from the changes that have them.
 pub async fn affected_by(
-    db: impl Database<'_>,
+    pool: &crate::Pool,
     collection: i32,
     interval: &DependencyInterval,
     limit: i64,
@@ -64,55 +103,59 @@ pub async fn affected_by(
         affected: Affected,
         total: i64,
     }
+    let dependencies: Vec<(i32, Option<i32>, String, String)> =
+        sqlx::query_as("SELECT id, epoch, version, release FROM dependency WHERE name = $1")
+            .bind(&interval.name)
+            .fetch_all(pool)
+            .await?;
+    let all: Vec<i32> = dependencies.iter().map(|row| row.0).collect();
+    let sides = Sides::new(dependencies, interval);
+    if sides.inside.is_empty() && (sides.low.is_empty() || sides.high.is_empty()) {
+        return Ok((Vec::new(), 0));
+    }
+    // New sides that cannot be part of any such change need not be looked up.
+    let curr = if sides.inside.is_empty() { &sides.high } else { &all };
     let rows: Vec<Row> = sqlx::query_as(
-        "WITH dep AS MATERIALIZED (
-             SELECT id, epoch, version, release,
-                    rpmvercmp_evr(epoch, version, release, $3, $4, $5) AS from_low,
-                    rpmvercmp_evr(epoch, version, release, $6, $7, $8) AS from_high
-             FROM dependency WHERE name = $2
-         ), pair AS MATERIALIZED (
-             SELECT old.id AS prev_id, new.id AS curr_id
-             FROM dep new JOIN dep old ON old.id <> new.id
-             WHERE (old.from_low > 0 AND old.from_high < 0)
-                OR (new.from_low > 0 AND new.from_high < 0)
-                OR (old.from_low <= 0 AND new.from_high >= 0)
-         ), change AS MATERIALIZED (
-             SELECT a.build_id, a.distance, a.prev_dep_id AS prev_id, a.curr_dep_id AS curr_id
-             FROM (SELECT DISTINCT curr_id FROM pair) new
-             JOIN applied_change a ON a.curr_dep_id = new.curr_id
-             WHERE (a.prev_dep_id, a.curr_dep_id) IN (SELECT prev_id, curr_id FROM pair)
+        "WITH failed AS MATERIALIZED (
+             SELECT b.id AS build_id, b.package_id, b.started, c.distance, c.prev_dep_id, c.curr_dep_id
+             FROM applied_change c JOIN build b ON b.id = c.build_id AND b.state = 5
+             WHERE c.curr_dep_id = ANY($2) AND c.prev_dep_id IS NOT NULL
+               AND (c.curr_dep_id = ANY($4) OR c.prev_dep_id = ANY($4)
+                    OR (c.prev_dep_id = ANY($3) AND c.curr_dep_id = ANY($5)))
          ), hit AS (
-             SELECT p.name, p.resolved, p.last_complete_build_state, b.id AS build_id, b.task_id,
-                    b.started, c.distance, c.prev_id, c.curr_id
-             FROM change c
-             JOIN build b ON b.id = c.build_id AND b.state = 5
-             JOIN package p ON p.id = b.package_id
+             SELECT p.name, p.resolved, p.last_complete_build_state, f.build_id, f.started,
+                    f.distance, f.prev_dep_id, f.curr_dep_id
+             FROM failed f
+             JOIN package p ON p.id = f.package_id
                 AND p.collection_id = $1 AND p.tracked AND NOT p.blocked
-             WHERE coalesce((SELECT o.state FROM build o
-                    WHERE o.package_id = b.package_id AND o.started < b.started
-                    ORDER BY o.started DESC LIMIT 1), 5) <> 5
+             CROSS JOIN LATERAL (
+                SELECT o.state FROM build o
+                WHERE o.package_id = f.package_id AND o.started < f.started
+                ORDER BY o.started DESC LIMIT 1) previous
+             WHERE previous.state <> 5
          ), shown AS (
              SELECT *, count(*) OVER () AS total FROM hit
-             ORDER BY distance NULLS LAST, started DESC, build_id LIMIT $9
+             ORDER BY distance NULLS LAST, started DESC, build_id LIMIT $6
          )
-         SELECT s.name, s.resolved, s.last_complete_build_state, s.build_id, s.task_id,
+         SELECT s.name, s.resolved, s.last_complete_build_state, s.build_id, b.task_id,
                 s.started AT TIME ZONE 'UTC' AS started, s.distance, s.total,
                 old.epoch AS prev_epoch, old.version AS prev_version, old.release AS prev_release,
                 new.epoch AS curr_epoch, new.version AS curr_version, new.release AS curr_release
-         FROM shown s JOIN dependency old ON old.id = s.prev_id
-         JOIN dependency new ON new.id = s.curr_id
+         FROM shown s
+         JOIN build b ON b.id = s.build_id
+         JOIN dependency old ON old.id = s.prev_dep_id
+         JOIN dependency new ON new.id = s.curr_dep_id
          ORDER BY s.distance NULLS LAST, s.started DESC, s.build_id",
     )
     .bind(collection)
-    .bind(&interval.name)
-    .bind(interval.from.0)
-    .bind(&interval.from.1)
-    .bind(&interval.from.2)
-    .bind(interval.to.0)
-    .bind(&interval.to.1)
-    .bind(&interval.to.2)
+    .bind(curr)
+    .bind(&sides.low)
+    .bind(&sides.inside)
+    .bind(&sides.high)
     .bind(limit)
-    .fetch_all(db)
+    // Some dependencies change under nearly every build and others under ten: a plan for one is none for the other.
+    .persistent(false)
+    .fetch_all(pool)
     .await?;
     let total = rows.first().map_or(0, |row| row.total);
     Ok((rows.into_iter().map(|row| row.affected).collect(), total))

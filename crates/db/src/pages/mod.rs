@@ -9,6 +9,7 @@
 mod affected;
 mod api;
 mod build;
+mod bulk;
 mod causes;
 mod front;
 mod groups;
@@ -26,6 +27,7 @@ pub use build::{
     BuildRow, ChangeRow, Evr, TaskRow, applied_changes, build, tasks_of, unapplied_changes,
     unapplied_changes_of,
 };
+pub use bulk::{BuildInBulk, PackageInBulk, PackagesInBulk, packages_in_bulk};
 pub use causes::{UnresolvedPackage, unresolved_packages};
 pub use front::{Counts, Turn, Turned, counts, counts_of, turned, turned_of, turns};
 pub use groups::{
@@ -42,7 +44,7 @@ pub use packages::{
 };
 pub use site::{
     CollectionGroup, CollectionRow, admin_notice, buildroot_problems, collection_groups,
-    collections, running_builds, waiting_packages,
+    collections, running_builds, snapshot, waiting_packages,
 };
 pub use stats::{ArchUse, Totals, resource_use, resource_use_count, totals};
 

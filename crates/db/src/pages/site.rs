@@ -142,3 +142,9 @@ pub async fn collection_groups(db: impl Database<'_>) -> crate::Result<Vec<Colle
     .await
     .map_err(Into::into)
 }
+
+/// What is committed, as a text that is the same for two statements if, and only if, they see the same: PostgreSQL's
+/// snapshot, which names the transactions that can be seen.
+pub async fn snapshot(db: impl Database<'_>) -> crate::Result<String> {
+    sqlx::query_scalar("SELECT pg_current_snapshot()::text").fetch_one(db).await.map_err(Into::into)
+}

@@ -82,6 +82,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "since when a package is in its state",
         sql: include_str!("../../schema/migrations/0013_state_since.sql"),
     },
+    Migration {
+        number: 14,
+        name: "what long lists look up",
+        sql: include_str!("../../schema/migrations/0014_lists.sql"),
+    },
 ];
 
 #[cfg(test)]

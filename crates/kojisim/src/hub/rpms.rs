@@ -9,7 +9,7 @@ use super::answers;
 use super::arguments::{Answer, Fault, repr, wrong_type};
 use super::builds::{limited, texts};
 use crate::content;
-use crate::rows::Rpm;
+use crate::rows::{Build, Rpm};
 
 pub(super) fn list_rpms(call: &mut Call<'_>) -> Answer {
     let build = call.arguments.get("buildID").as_i64();
@@ -46,18 +46,24 @@ impl Call<'_> {
     pub(super) fn find_rpm(&self, info: &Value) -> Result<Option<&Rpm>, Fault> {
         let store = &self.engine.store;
         let by_nvra = |name: &str, version: &str, release: &str, arch: &str| {
-            store
-                .builds
-                .all()
-                .rev()
-                .filter(|build| build.version == version && build.release == release)
-                // A source package has the name of its build; many builds have the same version.
-                .filter(|build| arch != "src" || build.name == name)
-                .find_map(|build| {
-                    store
-                        .rpms
-                        .find(|rpm| rpm.build == build.id && rpm.name == name && rpm.arch == arch)
-                })
+            let mut places =
+                self.engine.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            places.update(store);
+            let places = &*places;
+            let in_build = |build: &Build| {
+                let first = places.first_rpm_of(build.id)?;
+                store
+                    .rpms
+                    .from(first)
+                    .find(|rpm| rpm.build == build.id && rpm.name == name && rpm.arch == arch)
+            };
+            let is_it = |build: &&Build| build.version == version && build.release == release;
+            // A source package has the name of its build; many builds have the same version.
+            if arch == "src" {
+                let builds = places.builds_of(name).filter_map(|id| store.builds.get(id));
+                return builds.filter(is_it).find_map(in_build);
+            }
+            store.builds.all().rev().filter(is_it).find_map(in_build)
         };
         match info {
             Value::Number(id) => Ok(id.as_i64().and_then(|id| store.rpms.get(id))),

@@ -4,6 +4,7 @@
 //! show, in the same notation: a thing is called by its name, a time is naive UTC and begins with `time_` or is `since`.
 
 mod builds;
+mod bulk;
 mod collections;
 mod groups;
 mod packages;

@@ -6,7 +6,7 @@ use koschei_core::states::{BuildState, PackageState};
 use koschei_db::pages::{self as db, ApiPackage, ApiPart, ChangeRow, CollectionRow, PackageRow};
 use serde::Serialize;
 
-use super::{Evr, json, limit, moment, part, timestamp};
+use super::{Evr, bulk, json, limit, moment, part, timestamp};
 use crate::error::Error;
 use crate::evr::{Change as Shown, Direction};
 use crate::pages::{groups, schedule, state};
@@ -72,6 +72,13 @@ pub(super) async fn list(State(site): State<SharedSite>, ask: Ask) -> Result<Res
         None => None,
     };
     if limit.is_none() && wanted.is_none() && after.is_none() && group.is_none() {
+        if names.is_none() {
+            let rows = db::packages_in_bulk(&site.pool, collections.as_deref()).await?;
+            // It takes its time when there are many, and others must not wait for it.
+            return tokio::task::spawn_blocking(move || bulk::answer(&rows, &selection.chosen))
+                .await
+                .unwrap_or_else(|error| Err(Error::Json(serde::ser::Error::custom(error))));
+        }
         let rows = db::api_packages(&site.pool, collections.as_deref(), names.as_deref()).await?;
         return json(&rows.iter().map(Package::new).collect::<Vec<_>>());
     }
