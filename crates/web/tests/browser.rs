@@ -204,11 +204,19 @@ async fn every_page_can_be_read_by_everybody_on_everything() {
                 browser.open(&format!("{site}{path}"));
                 keep(&browser, &format!("{name}-{width}-{theme}"));
                 let page = format!("{path} at {width} {theme}");
-                let scroll = browser.evaluate(
-                    "const e = document.documentElement; return e.scrollWidth - e.clientWidth",
-                );
-                if scroll != 0 {
-                    wrong.borrow_mut().push(format!("{page} is {scroll} pixels too wide"));
+                let too_wide = |width: u32| {
+                    look(&browser, width, theme);
+                    let scroll = browser.evaluate(
+                        "const e = document.documentElement; return e.scrollWidth - e.clientWidth",
+                    );
+                    if scroll != 0 {
+                        let told = format!("{page} is {scroll} pixels too wide at {width}");
+                        wrong.borrow_mut().push(told);
+                    }
+                };
+                // The smallest phones there are, and a tablet.
+                for narrower in if width < 600 { [320, 360] } else { [800, 1280] } {
+                    too_wide(narrower);
                 }
                 if (width == 1280) == (theme == "light") {
                     let found = serious(&browser, &axe);
