@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn a_restarting_server_and_a_deadlock_are_transient_and_a_broken_rule_is_not() {
-        for code in ["08006", "40P01", "40001", "53300", "57P01", "57P03", "55P03"] {
+        for code in
+            ["08006", "40P01", "40001", "53300", "57P01", "57P03", "55P03", "53100", "58030"]
+        {
             assert!(is_transient_state(code), "{code}");
         }
         for code in ["23505", "23514", "42P01", "42601", "28P01", "3D000", "57P04", ""] {

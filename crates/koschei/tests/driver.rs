@@ -211,3 +211,20 @@ async fn log_lines_say_in_fields_what_they_are_about() {
         assert!(submitted.contains(field), "{field}: {submitted}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_resolution_tells_how_far_it_is() {
+    let place = Place::new("").await;
+    let mut text = std::fs::read_to_string(place.configuration()).unwrap();
+    text.push_str("[dependency]\nperf_report_interval = 0\npersist_chunk_size = 1\n");
+    std::fs::write(place.configuration(), text).unwrap();
+    place.run(&["polling", "--once"]);
+    place.run(&["admin", "add-pkg", "-c", "buyan2", "nano", "less", "zlib", "xz", "sed", "grep"]);
+    let log = place.run(&["repo-resolver", "--once"]);
+    let progress = line(&log, " of 6 packages are resolved, ");
+    assert!(
+        progress.contains(" per minute") && progress.contains("collection=\"buyan2\""),
+        "{progress}"
+    );
+    assert!(log.contains("6 of 6 packages were resolved"), "{log}");
+}

@@ -8,12 +8,16 @@ use fedora_messaging::testing::{Broker, OriginalPublisher, OriginalReceiver};
 use fedora_messaging::{Config, Consumer};
 use kojisim::{Ending, Push};
 use koschei_backend::driver::{self, Ended};
-use koschei_backend::{Context, Received, Service, Stopper, publisher, watcher};
+use koschei_backend::{
+    Context, Received, Service, Stopper, build_resolver, polling, publisher, repo_resolver,
+    scheduler, watcher,
+};
+use koschei_db::administration::{self, Actor};
 use koschei_db::testing;
 use serde_json::{Value, json};
 
 use crate::messages::Sender;
-use crate::world::{BUILD_TAG, RUNNING, TAG, World};
+use crate::world::{BUILD_TAG, RUNNING, TAG, World, clean};
 
 const OUTBOX: &str = "SELECT count(*) FROM outbox";
 
@@ -410,4 +414,70 @@ async fn processes_that_do_not_stay_take_what_waits_and_send_what_there_is() {
         let topic = consumer.next().await.unwrap().topic;
         assert_eq!(topic, format!("test.once.{kind}.state.change"));
     }
+}
+
+/// The changes of packages that wait to be told, which are taken out.
+async fn told(world: &World) -> Vec<String> {
+    let told = "SELECT concat_ws(' ', body->>'name', body->>'old', body->>'new') FROM outbox
+                 WHERE topic = 'package.state.change' ORDER BY id";
+    let told = world.texts(told).await;
+    world.execute("DELETE FROM outbox").await;
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_a_packages_word_is_told_whatever_caused_it() {
+    let (world, _database) = telling_world().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(told(&world).await, [""; 0], "nothing is tracked yet");
+
+    // Tracking.
+    let mut conn = world.connection().await;
+    let actor = Actor::administrator("me");
+    let names = ["zlib".to_owned()];
+    administration::track(&mut conn, &actor, "buyan2", &names).await.unwrap();
+    drop(conn);
+    assert_eq!(told(&world).await, ["zlib ignored ok"]);
+    world.execute("UPDATE package SET tracked = true WHERE name <> 'zlib'").await;
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(told(&world).await, [""; 0], "nothing changed");
+
+    // A scratch build, a real one, and that it is untagged and tagged again.
+    world.end_zlib(failure()).await;
+    assert_eq!(told(&world).await, ["zlib ok failing"]);
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    assert_eq!(told(&world).await, ["zlib failing ok"]);
+    for (tagged, change) in [(false, "zlib ok failing"), (true, "zlib failing ok")] {
+        assert!(world.sim.set_tagged("zlib-2.2.0-1.by2", TAG, tagged));
+        clean(polling::step(&world.ctx).await.unwrap());
+        assert_eq!(told(&world).await, [change]);
+    }
+
+    // Blocking.
+    for (blocked, change) in [(true, "zlib ok ignored"), (false, "zlib ignored ok")] {
+        assert!(world.sim.set_blocked("zlib", TAG, blocked));
+        clean(polling::step(&world.ctx).await.unwrap());
+        assert_eq!(told(&world).await, [change]);
+    }
+
+    // Resolution.
+    world.push(&Push::of("libmpc").version("2.0.0").abi("4")).await;
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    let told_now = told(&world).await;
+    assert!(told_now.contains(&"glibc ok unresolved".to_owned()), "{told_now:?}");
+
+    // No source package.
+    world
+        .execute(
+            "UPDATE build SET version = '0.0' FROM package
+              WHERE package.last_build_id = build.id AND name = 'xz'",
+        )
+        .await;
+    world.calm().await;
+    world.make_urgent(&["xz"]).await;
+    world.execute("UPDATE package SET resolved = true WHERE name = 'xz'").await;
+    clean(scheduler::step(&world.ctx).await.unwrap());
+    assert_eq!(told(&world).await, ["xz ok ignored"]);
 }

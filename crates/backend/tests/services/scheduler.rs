@@ -438,3 +438,17 @@ async fn a_lost_build_that_could_be_of_two_collections_is_nobodys() {
         reasons[0].starts_with(&format!("{task} it belongs to no tracked package of exactly one"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_on_its_way_to_koji_takes_its_place_among_the_builds_that_may_run() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["xz", "sed", "grep"]).await;
+    world.execute("INSERT INTO submission SELECT id FROM package WHERE name = 'zlib'").await;
+    let ctx = world.other(|config| config.koji_config.max_builds = 3);
+    assert_eq!(clean(scheduler::step(&ctx).await.unwrap()).done, 2, "the third may still arrive");
+    world.execute("UPDATE submission SET begun = begun - interval '1 minute'").await;
+    assert_eq!(clean(scheduler::step(&ctx).await.unwrap()).done, 1, "it never did");
+    assert_eq!(world.number(RUNNING).await, 3);
+}

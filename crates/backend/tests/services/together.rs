@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use kojisim::Push;
 use koschei_backend::driver::{self, Ended};
 use koschei_backend::{Service, build_resolver, polling, repo_resolver, scheduler};
+use koschei_db::locks::{BuildResolverLock, RepoResolverLock, SchedulerLock};
 use koschei_db::testing;
 
 use crate::world::{LONG, World, clean};
@@ -159,4 +160,26 @@ async fn ten_of_each_go_on_while_some_are_killed() {
     assert_eq!(world.number(behind).await, 0);
     let history = "SELECT count(*) FROM (SELECT FROM resolution_change GROUP BY package_id HAVING count(*) > 1) AS more";
     assert_eq!(world.number(history).await, 0, "nothing changed, whatever was interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_has_locked_is_left_to_it_and_not_waited_for() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    world.make_urgent(&["xz"]).await;
+    let repo = "SELECT repo_id::bigint FROM build WHERE version = '2.2.0'";
+    let repo = i32::try_from(world.number(repo).await).unwrap();
+    let of_collection = RepoResolverLock::try_acquire(&world.db, world.collection).await.unwrap();
+    let of_repo = BuildResolverLock::try_acquire(&world.db, repo).await.unwrap();
+    let of_scheduler = SchedulerLock::try_acquire(&world.db).await.unwrap();
+    assert_eq!(clean(repo_resolver::step(&world.ctx).await.unwrap()).done, 0);
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 0);
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0);
+    of_collection.unwrap().release().await;
+    of_repo.unwrap().release().await;
+    of_scheduler.unwrap().release().await;
+    assert!(clean(repo_resolver::step(&world.ctx).await.unwrap()).done > 0);
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 1);
+    assert!(clean(scheduler::step(&world.ctx).await.unwrap()).done > 0);
 }
