@@ -177,9 +177,14 @@ impl Engine {
         for id in self.active.clone() {
             self.store.tasks.change(id, |task| task.due = task.due.map(|due| due + gap));
         }
+        let lives = self.life.is_some();
         self.store.remember(|memory| {
             memory.first_start += gap;
             memory.next_whim = memory.next_whim.map(|due| due + gap);
+            // Without a script nothing happens by itself any more.
+            if !lives {
+                memory.plans.clear();
+            }
             for plan in &mut memory.plans {
                 plan.due += gap;
             }

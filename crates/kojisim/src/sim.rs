@@ -496,6 +496,14 @@ impl Sim {
         }
     }
 
+    /// Whether nothing is under way: no task, no repo that is wanted, no plan.
+    pub fn is_idle(&self) -> bool {
+        self.shared.with_engine(|engine| {
+            let memory = engine.store.memory();
+            engine.active.is_empty() && memory.stale.is_empty() && memory.plans.is_empty()
+        })
+    }
+
     /// Ids of all tasks of a method, in order.
     pub fn tasks_of(&self, method: &str) -> Vec<i64> {
         self.shared.with_engine(|engine| {

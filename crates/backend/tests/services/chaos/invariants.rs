@@ -114,10 +114,17 @@ impl Chaos {
             self.world.texts("SELECT name FROM package WHERE blocked").await.into_iter().collect();
         for build in latest {
             let nvr = format!("{}-{}-{}", build.package_name, build.version, build.release);
-            assert!(
-                blocked.contains(&build.package_name) || known.contains(&nvr),
-                "{nvr} is the latest in Koji and not here"
-            );
+            if !blocked.contains(&build.package_name) && !known.contains(&nvr) {
+                let here: Vec<String> = sqlx::query_scalar(
+                    "SELECT row_to_json(build)::text FROM build JOIN package ON package.id = package_id
+                      WHERE name = $1 ORDER BY build.started",
+                )
+                .bind(&build.package_name)
+                .fetch_all(&self.world.db)
+                .await
+                .unwrap();
+                panic!("{build:?} is the latest in Koji and not here: {here:#?}");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::troubles::Trouble;
 use super::{Chaos, number_from};
 use crate::processes::Process;
+use crate::world::LONG;
 
 /// How much faster life goes.
 const SPEED: f64 = 50.0;
@@ -162,8 +163,12 @@ impl Chaos {
         let listen = living.address();
         living.stop().await;
         self.world.sim = Sim::start(Options { listen, ..options }).await.unwrap();
-        // What packagers had in mind, they do.
-        tokio::time::sleep(Duration::from_secs(8)).await;
+        // What was begun comes to its end.
+        let deadline = Instant::now() + LONG;
+        while !self.world.sim.is_idle() {
+            assert!(Instant::now() < deadline, "Koji does not come to rest");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
