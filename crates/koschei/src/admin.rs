@@ -172,6 +172,14 @@ fn checked_name(text: &str) -> Result<&str, Failure> {
     }
 }
 
+/// What must not be empty: what people are shown, and what Koji calls its things.
+fn not_empty(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it must not be empty".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// A number of things, in words: `1 package`, `20 packages`.
 fn counted(count: impl TryInto<u64>, what: &str) -> String {
     match count.try_into().unwrap_or(u64::MAX) {
@@ -199,8 +207,9 @@ pub(crate) fn run(admin: Admin) -> Result<ExitCode, Failure> {
         }
         command => command,
     };
+    // config check says these, and services do when they start; here they would stand before every answer.
     for warning in &configuration.loaded.warnings {
-        tracing::warn!("{warning}");
+        tracing::debug!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

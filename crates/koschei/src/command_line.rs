@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
 
 use crate::{admin, depcheck};
 
@@ -141,6 +141,44 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Whether somebody made a mistake, and did not just ask what may be said.
+pub(crate) fn is_mistake(error: &clap::Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    )
+}
+
+/// What clap explains in several paragraphs, in one line: what is wrong, what may have been meant, and where to read more.
+pub(crate) fn one_line(explanation: &str) -> String {
+    let mut paragraphs = explanation.split("\n\n");
+    let joined = |paragraph: &str| {
+        paragraph
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mut line = joined(paragraphs.next().unwrap_or_default());
+    if let Some(rest) = line.strip_prefix("error: ") {
+        line = rest.to_owned();
+    }
+    let mut command = PROGRAM.to_owned();
+    for paragraph in paragraphs {
+        let text = joined(paragraph);
+        if let Some(tip) = text.strip_prefix("tip: ") {
+            line.push_str(&format!("; {tip}"));
+        } else if let Some(usage) = text.strip_prefix("Usage: ") {
+            let words = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-']));
+            command = words.collect::<Vec<_>>().join(" ");
+        }
+    }
+    format!("{line}; see {command} --help")
+}
+
 /// Lets the name the program was started by stand for its first argument.
 pub(crate) fn with_name_as_command(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
@@ -199,6 +237,36 @@ mod tests {
         }
         let by_name = parse("/usr/bin/koschei-track-group java").unwrap();
         assert!(matches!(by_name.command, Command::Admin(_)), "{by_name:?}");
+    }
+
+    #[test]
+    fn a_mistake_is_one_line_that_says_where_to_read_more() {
+        let said = |line: &str| {
+            let error = parse(line).unwrap_err();
+            assert!(is_mistake(&error), "{line}");
+            one_line(&error.to_string())
+        };
+        assert_eq!(
+            said("koschei-admin create-collection f27"),
+            "the following required arguments were not provided: --display-name <NAME> --target <TARGET>; \
+             see koschei admin create-collection --help"
+        );
+        assert_eq!(
+            said("koschei-admin clear-cache"),
+            "unrecognized subcommand 'clear-cache'; a similar subcommand exists: 'clear-notice'; see koschei admin --help"
+        );
+        assert_eq!(
+            said("koschei-admin set-priority --statc foo 5"),
+            "unexpected argument '--statc' found; a similar argument exists: '--static'; see koschei admin set-priority --help"
+        );
+        assert_eq!(
+            said("koschei-admin alembic upgrade 1234"),
+            "invalid value '1234' for '<REVISION>' [possible values: head]; see koschei --help"
+        );
+        assert!(said("koschei polling x").starts_with("unexpected argument 'x' found"));
+        for answer in ["koschei --help", "koschei --version", "koschei-admin"] {
+            assert!(!is_mistake(&parse(answer).unwrap_err()), "{answer}");
+        }
     }
 
     #[test]

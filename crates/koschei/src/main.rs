@@ -23,8 +23,14 @@ use command_line::{Arguments, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse_from(command_line::with_name_as_command(std::env::args_os()));
-    match run(arguments) {
+    let words = command_line::with_name_as_command(std::env::args_os());
+    let outcome = match Arguments::try_parse_from(words) {
+        Ok(arguments) => run(arguments),
+        // Help that was asked for, or the version.
+        Err(error) if !command_line::is_mistake(&error) => error.exit(),
+        Err(error) => Err(Failure::usage(command_line::one_line(&error.to_string()))),
+    };
+    match outcome {
         Ok(status) => status,
         Err(failure) => {
             eprintln!("{}: {failure}", command_line::PROGRAM);

@@ -46,12 +46,30 @@ fn write_all(root: &Path) -> io::Result<()> {
         let directory = root.join(directory);
         fs::create_dir_all(&directory)?;
         for (name, mut command) in programs() {
-            let mut script = Vec::new();
-            generate(shell, &mut command, &name, &mut script);
-            fs::write(directory.join(format!("{before}{name}{after}")), script)?;
+            let path = directory.join(format!("{before}{name}{after}"));
+            fs::write(path, script(shell, &mut command, &name))?;
         }
     }
     Ok(())
+}
+
+/// A script that completes what follows a name.
+fn script(shell: Shell, command: &mut Command, name: &str) -> Vec<u8> {
+    let mut script = Vec::new();
+    // The generator for bash confuses a hyphen in the name with those in names of commands, and then completes none of
+    // these. So it gets a name without, which only the last word of the script has to have.
+    let plain = if shell == Shell::Bash { name.replace('-', "_") } else { name.to_owned() };
+    generate(shell, command, &plain, &mut script);
+    if plain == name {
+        return script;
+    }
+    let text = String::from_utf8_lossy(&script);
+    let end = format!(" {plain}");
+    let lines = text.lines().map(|line| match line.strip_suffix(&end) {
+        Some(start) if line.trim_start().starts_with("complete ") => format!("{start} {name}\n"),
+        _ => format!("{line}\n"),
+    });
+    lines.collect::<String>().into_bytes()
 }
 
 /// Every name that we are installed under, with what may follow it.

@@ -9,6 +9,8 @@
 
 mod support;
 
+#[path = "admin/adopted.rs"]
+mod adopted;
 #[path = "admin/collections.rs"]
 mod collections;
 #[path = "admin/groups.rs"]
@@ -236,6 +238,9 @@ async fn psql_talks_to_the_configured_database() {
     let said =
         operator.succeeds(&["koschei-admin", "psql", "-At", "-c", "SELECT name FROM collection"]);
     assert_eq!(said, "f27");
+    // -c is psql's here, and not the collection.
+    let said = operator.types_line("koschei-admin psql -c 'SELECT 6 * 7 AS answer'");
+    assert!(said.contains("42"), "{said}");
 }
 
 #[test]
@@ -305,6 +310,40 @@ async fn a_service_refuses_a_schema_that_is_not_current_and_says_what_to_do() {
         stderr(&output),
         "koschei: the database is empty: create the schema with `koschei-admin create-db`"
     );
+}
+
+#[tokio::test]
+async fn the_schema_is_not_changed_under_services_nor_do_they_start_while_it_is_changed() {
+    let operator = Operator::with(empty_database().await).await;
+    let mut connection = operator.database.connection().await;
+    koschei_db::schema::create_baseline(&mut connection).await.unwrap();
+    let upgrade = ["koschei-admin", "alembic", "upgrade", "head"];
+    let said = koschei(&operator.configuration()).args(["scheduler", "--once"]).output().unwrap();
+    assert!(
+        stderr(&said).ends_with("stop the services and run `koschei-admin alembic upgrade head`"),
+        "{}",
+        stderr(&said)
+    );
+    // As a service holds it.
+    let running = koschei_db::locks::ServiceLock::acquire(operator.database.pool()).await.unwrap();
+    assert_eq!(
+        operator.fails(&upgrade),
+        "koschei: services of Koschei are running on this database (koschei-test): stop them before changing its schema"
+    );
+    assert!(operator.fails(&["koschei-admin", "db", "status"]).contains("0 of "));
+    running.release().await;
+    // As an upgrade holds it.
+    sqlx::query("SELECT pg_advisory_lock(4, 0)").execute(&mut connection).await.unwrap();
+    let changing = "koschei: the schema of the database is being changed right now: start again when that is done";
+    assert_eq!(operator.fails(&upgrade), changing);
+    for service in ["polling", "web"] {
+        let output = koschei(&operator.configuration()).args([service, "--once"]).output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), changing));
+    }
+    sqlx::query("SELECT pg_advisory_unlock(4, 0)").execute(&mut connection).await.unwrap();
+    operator.succeeds(&upgrade);
+    let output = koschei(&operator.configuration()).args(["build-resolver", "--once"]).output();
+    assert!(output.unwrap().status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use clap::Args;
 use koschei_db::administration::{self, Branch, Copied, Fork};
 
 use super::collections::{build_tag, known};
-use super::{Session, checked_name, counted};
+use super::{Session, checked_name, counted, not_empty};
 use crate::failure::Failure;
 
 /// `branch-collection MASTER NEW -d DISPLAY -t TARGET [--dest-tag TAG] [--bugzilla-version VERSION]`
@@ -15,13 +15,13 @@ pub(super) struct BranchCollection {
     /// The new name of the master
     new_name: String,
     /// Name of the copy, shown to people
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = not_empty)]
     display_name: String,
     /// Koji's build target for the master from now on
-    #[arg(short, long, value_name = "TARGET")]
+    #[arg(short, long, value_name = "TARGET", value_parser = not_empty)]
     target: String,
     /// Tag where real builds of the master end from now on [default: its build tag]
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty)]
     dest_tag: Option<String>,
     /// Bugzilla's version for the copy
     #[arg(long, value_name = "VERSION")]
@@ -70,13 +70,13 @@ pub(super) struct ForkCollection {
     /// Name of the copy
     new_name: String,
     /// Name of the copy, shown to people
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = not_empty)]
     display_name: String,
     /// Koji's build target for the copy
-    #[arg(short, long, value_name = "TARGET")]
+    #[arg(short, long, value_name = "TARGET", value_parser = not_empty)]
     target: String,
     /// Tag where real builds of the copy end [default: its build tag]
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty)]
     dest_tag: Option<String>,
 }
 

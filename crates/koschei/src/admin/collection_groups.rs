@@ -3,7 +3,7 @@
 use clap::Args;
 use koschei_db::administration::{self, CollectionGroupChanges};
 
-use super::{Session, checked_name};
+use super::{Session, checked_name, not_empty};
 use crate::failure::Failure;
 
 /// `create-collection-group NAME -d DISPLAY [-c COLLECTION...]`
@@ -12,7 +12,7 @@ pub(super) struct CreateCollectionGroup {
     /// Its short name
     name: String,
     /// Name shown to people
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = not_empty)]
     display_name: String,
     #[command(flatten)]
     contents: Contents,
@@ -24,7 +24,7 @@ pub(super) struct EditCollectionGroup {
     /// Its short name
     name: String,
     /// Name shown to people
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = not_empty)]
     display_name: Option<String>,
     #[command(flatten)]
     contents: Contents,

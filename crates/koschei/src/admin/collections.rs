@@ -5,7 +5,7 @@ use koschei_core::config::Config;
 use koschei_db::administration::{self, CollectionChanges, NewCollection};
 use koschei_db::entities::{self, Collection};
 
-use super::{Session, checked_name};
+use super::{Session, checked_name, not_empty};
 use crate::failure::Failure;
 
 /// Which Koji a collection's repos and real builds come from.
@@ -21,13 +21,13 @@ pub(super) struct CreateCollection {
     /// Short name, as it stands in addresses
     name: String,
     /// Name shown to people
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = not_empty)]
     display_name: String,
     /// Koji's build target
-    #[arg(short, long, value_name = "TARGET")]
+    #[arg(short, long, value_name = "TARGET", value_parser = not_empty)]
     target: String,
     /// Tag where real builds end [default: the build tag]
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty)]
     dest_tag: Option<String>,
     /// Koji that repos and real builds come from
     #[arg(short, long, value_enum, default_value_t = Mode::Primary)]
@@ -39,7 +39,7 @@ pub(super) struct CreateCollection {
     #[arg(short, long, default_value_t = 100, allow_negative_numbers = true)]
     order: i32,
     /// Koji group that every buildroot has
-    #[arg(long, value_name = "GROUP", default_value = "build")]
+    #[arg(long, value_name = "GROUP", default_value = "build", value_parser = not_empty)]
     build_group: String,
     /// Whether real builds of packages that are not tracked are registered
     #[arg(long, value_name = "true|false", default_value_t = true, action = ArgAction::Set)]
@@ -91,13 +91,13 @@ pub(super) struct EditCollection {
     #[arg(long, value_name = "NAME")]
     new_name: Option<String>,
     /// Name shown to people
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = not_empty)]
     display_name: Option<String>,
     /// Koji's build target
-    #[arg(short, long, value_name = "TARGET")]
+    #[arg(short, long, value_name = "TARGET", value_parser = not_empty)]
     target: Option<String>,
     /// Tag where real builds end
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty)]
     dest_tag: Option<String>,
     /// Koji that repos and real builds come from
     #[arg(short, long, value_enum)]
@@ -109,7 +109,7 @@ pub(super) struct EditCollection {
     #[arg(short, long, allow_negative_numbers = true)]
     order: Option<i32>,
     /// Koji group that every buildroot has
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_parser = not_empty)]
     build_group: Option<String>,
     /// Whether real builds of packages that are not tracked are registered
     #[arg(long, value_name = "true|false", action = ArgAction::Set)]

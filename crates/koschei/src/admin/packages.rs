@@ -46,8 +46,14 @@ pub(super) struct SetPriority {
     #[arg(required = true, value_name = "PACKAGE")]
     names: Vec<String>,
     /// The priority
-    #[arg(value_name = "VALUE")]
+    #[arg(value_name = "VALUE", value_parser = priority)]
     value: i32,
+}
+
+fn priority(text: &str) -> Result<i32, String> {
+    text.parse().map_err(|_| {
+        "the last word has to be the priority, a whole number such as 100 or -50".to_owned()
+    })
 }
 
 impl SetPriority {

@@ -21,6 +21,7 @@ pub(crate) fn in_order(words: Vec<OsString>) -> Vec<OsString> {
         are_options(before, admin, command).then_some((place, command))
     });
     let Some((place, command)) = commands else { return words };
+    let words = if command.get_name() == "psql" { for_psql(words, place) } else { words };
     let Some(before) = words.get(2..place) else { return words };
     if before.is_empty() || are_options(before, admin, admin) {
         return words;
@@ -30,6 +31,16 @@ pub(crate) fn in_order(words: Vec<OsString>) -> Vec<OsString> {
     ordered.extend_from_slice(before);
     ordered.extend(words.into_iter().skip(place + 1));
     ordered
+}
+
+/// What follows psql is psql's, also -c, which is an option of ours as well.
+fn for_psql(mut words: Vec<OsString>, place: usize) -> Vec<OsString> {
+    let is_ours =
+        words.get(place + 1).is_none_or(|next| next == "--" || next == "--help" || next == "-h");
+    if !is_ours {
+        words.insert(place + 1, OsString::from("--"));
+    }
+    words
 }
 
 /// Whether these are options of one of the two, each with its value if it takes one.
@@ -100,10 +111,18 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_psql_is_its_own() {
+        assert_eq!(ordered("psql -c x"), "psql -- -c x");
+        assert_eq!(ordered("--debug psql -At -c x"), "--debug psql -- -At -c x");
+        assert_eq!(ordered("psql -- -c x"), "psql -- -c x");
+    }
+
+    #[test]
     fn everything_else_stays_where_it_is() {
         for line in [
             "--collection f27 set-priority --static foo 100",
-            "--debug psql -c x",
+            "psql",
+            "psql --help",
             "set-notice status",
             "-d branch-collection",
             "--nonsense set-priority foo 5",

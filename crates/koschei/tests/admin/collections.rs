@@ -24,12 +24,15 @@ async fn a_collection_is_created_changed_and_deleted() {
         ("create-collection f/9 -d x -t f27", "cannot be a name"),
         ("create-collection f28 -d x -t f28 -p -1", "not negative"),
         ("create-collection f28 -d x -t f28 -m secondary", "secondary_koji_config"),
+        ("create-collection f28 -d= -t f28", "'--display-name <NAME>': it must not be empty"),
+        ("create-collection f28 -d x -t=", "'--target <TARGET>': it must not be empty"),
+        ("edit-collection f27 -d=", "it must not be empty"),
         ("edit-collection f99 -d x", "there is no collection f99"),
         ("edit-collection f27 -t f99", "has no build target f99"),
         ("edit-collection f27 --poll-untracked perhaps", "perhaps"),
     ] {
         let words: Vec<&str> = ["koschei-admin"].into_iter().chain(line.split(' ')).collect();
-        let said = operator.fails_anyhow(&words);
+        let said = operator.fails(&words);
         assert!(said.contains(expected), "{line}: {said}");
     }
     assert_eq!(operator.texts(COLLECTION).await, [created]);

@@ -153,13 +153,6 @@ impl Operator {
         said
     }
 
-    /// What a mistake gets that clap finds: an explanation of several lines.
-    pub(crate) fn fails_anyhow(&self, line: &[&str]) -> String {
-        let output = self.types(line);
-        assert!(!output.status.success(), "{line:?} said {}", stdout(&output));
-        stderr(&output)
-    }
-
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(self.database.pool()).await.unwrap()
     }

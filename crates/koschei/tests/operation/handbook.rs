@@ -162,7 +162,7 @@ impl Machine {
             koji.url(),
             koji.topurl(),
             koji.weburl(),
-            self.at("cache").display()
+            self.at("root/var/cache/koschei").display()
         );
         fs::write(self.at("root/etc/koschei/config-backend.cfg"), text).unwrap();
     }
@@ -263,6 +263,9 @@ async fn every_command_of_the_handbook_works_as_written() {
                 stdout(&output),
                 stderr(&output)
             );
+            if command.starts_with("koschei-admin psql ") {
+                assert!(stdout(&output).contains("latest_repo_id"), "{}", stdout(&output));
+            }
             transcript.push_str(&format!("# {command}\n{}{}\n", stdout(&output), stderr(&output)));
             count += 1;
             match command.as_str() {

@@ -188,7 +188,7 @@ fn httpd_configuration(directory: &Path, port: u16, web: u16) -> String {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/httpd/koschei.conf");
     let sample = fs::read_to_string(sample).unwrap();
     let sample = sample.replace("127.0.0.1:8080", &format!("127.0.0.1:{web}")).replace(
-        "/etc/koschei/httpd.passwd",
+        "/etc/httpd/koschei.passwd",
         &directory.join("httpd.passwd").display().to_string(),
     );
     let modules = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules"]

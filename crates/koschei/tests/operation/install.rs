@@ -230,9 +230,12 @@ fn systemd_understands_the_units() {
         let unit = root.path().join(format!("usr/lib/systemd/system/koschei-{service}.service"));
         let unit = fs::read_to_string(unit).unwrap();
         assert!(unit.contains(&format!("\nExecStart=/usr/bin/koschei {service}\n")), "{unit}");
-        for line in
-            ["Type=notify", "PartOf=koschei.target", "WantedBy=multi-user.target koschei.target"]
-        {
+        for line in [
+            "Type=notify",
+            "PartOf=koschei.target",
+            "After=koschei.target",
+            "WantedBy=multi-user.target koschei.target",
+        ] {
             assert!(unit.lines().any(|has| has == line), "{service} lacks {line}");
         }
         assert!(unit.contains("\nWatchdogSec="), "{service}");
