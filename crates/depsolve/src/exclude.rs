@@ -248,7 +248,7 @@ impl Solver<'_> {
         let members = self.universe.clause_lists.row(list);
         let decided = self.decision[requirer as usize];
         // Others may require the same, and have been followed up sooner.
-        let is_active = decided > 0 && self.is_active(list) && !self.waits(positive(requirer));
+        let is_active = decided > 0 && self.is_active(list) && !self.waits_itself(requirer);
         let enough = members.len() - usize::from(is_active);
         let excluded = self.excluded[list as usize] as usize;
         let mut open = NONE;
@@ -281,6 +281,12 @@ impl Solver<'_> {
             self.assign(-positive(requirer), level, Some(clause));
         }
         None
+    }
+
+    /// Whether what follows from an installed package has not been drawn yet.
+    fn waits_itself(&mut self, package: u32) -> bool {
+        self.find_places();
+        self.exclude.places[package as usize] as usize >= self.head
     }
 
     /// Whether a literal holds, and what follows from that has not been drawn yet.

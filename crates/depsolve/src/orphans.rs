@@ -5,7 +5,6 @@
 //! architecture have no orphans, and multilib ones should have none.
 
 use crate::arch::NOARCH;
-use crate::offers::NONE;
 use crate::rich::positive;
 use crate::solver::{JobSource, Solver};
 
@@ -32,13 +31,13 @@ impl Solver<'_> {
             }
         }
         // Name by name, as their first packages come in the repository.
-        let first = |i: u32| {
-            let same = universe.orphan_names.row(i).iter();
-            same.copied().find(|p| known[*p as usize]).unwrap_or(NONE)
-        };
-        let mut order: Vec<u32> = (0..universe.orphans.len() as u32).collect();
-        order.sort_by_key(|i| first(*i));
-        for i in order {
+        let mut order: Vec<(u32, u32)> = Vec::new();
+        for i in 0..universe.orphans.len() as u32 {
+            let mut same = universe.orphan_names.row(i).iter();
+            order.extend(same.find(|p| known[**p as usize]).map(|first| (*first, i)));
+        }
+        order.sort_unstable();
+        for (_, i) in order {
             let orphan = universe.orphans[i as usize];
             let score = |package: u32| universe.arch_score[package as usize];
             let same = universe.orphan_names.row(i).iter().copied();

@@ -253,12 +253,14 @@ fn drop_obsoleted(universe: &Universe, candidates: &mut Vec<u32>) {
         }
         return;
     }
+    let mut places: Vec<(u32, usize)> = candidates.iter().copied().zip(0..).collect();
+    places.sort_unstable();
     let mut search = Components {
         universe,
         candidates,
+        places,
         low: vec![0; candidates.len()],
-        stack: vec![0; candidates.len() + 1],
-        on_stack: 0,
+        stack: Vec::new(),
         first: 0,
         next: 1,
     };
@@ -267,7 +269,6 @@ fn drop_obsoleted(universe: &Universe, candidates: &mut Vec<u32>) {
             continue;
         }
         search.first = search.next;
-        search.on_stack = search.next as usize;
         search.visit(i);
     }
     let low = search.low;
@@ -283,66 +284,91 @@ fn drop_obsoleted(universe: &Universe, candidates: &mut Vec<u32>) {
 struct Components<'a> {
     universe: &'a Universe,
     candidates: &'a [u32],
+    /// Candidates, ascending, and where they are in `candidates`.
+    places: Vec<(u32, usize)>,
     /// 0 not visited, -1 obsoleted, else the component.
     low: Vec<i32>,
+    /// Visited, and in no closed component yet.
     stack: Vec<usize>,
-    on_stack: usize,
     first: i32,
     next: i32,
 }
 
+/// A candidate that is being visited: a chain of them may be as long as a repository's author likes.
+struct Visit {
+    node: usize,
+    index: i32,
+    /// How many of what it obsoletes have been looked at.
+    looked_at: usize,
+    /// Where its component begins on the stack, if it is the first of one.
+    start: usize,
+}
+
 impl Components<'_> {
-    fn visit(&mut self, node: usize) {
-        let index = self.next;
-        self.next += 1;
-        self.low[node] = index;
-        let stack_start = self.on_stack;
-        self.push(node);
-        for other in self.universe.obsoletes.row(self.candidates[node]) {
-            let Some(i) = self.candidates.iter().position(|p| p == other) else { continue };
-            if i == node {
-                continue;
-            }
-            if self.low[i] == 0 {
-                if self.universe.obsoletes.row(*other).is_empty() {
-                    self.next += 1;
-                    self.low[i] = -1;
+    fn visit(&mut self, root: usize) {
+        let universe = self.universe;
+        let mut path = vec![self.enter(root)];
+        while let Some(visit) = path.last_mut() {
+            let node = visit.node;
+            let obsoleted = universe.obsoletes.row(self.candidates[node]);
+            if let Some(other) = obsoleted.get(visit.looked_at) {
+                visit.looked_at += 1;
+                let Ok(found) = self.places.binary_search_by_key(other, |(package, _)| *package)
+                else {
+                    continue;
+                };
+                let (_, i) = self.places[found];
+                if i == node {
                     continue;
                 }
-                self.visit(i);
-            }
-            let low = self.low[i];
-            if low < 0 {
+                if self.low[i] != 0 {
+                    self.reached(node, i);
+                } else if universe.obsoletes.row(*other).is_empty() {
+                    self.next += 1;
+                    self.low[i] = -1;
+                } else {
+                    path.push(self.enter(i));
+                }
                 continue;
             }
-            if low < self.first {
-                // A component found earlier is obsoleted by this one.
-                for l in &mut self.low {
-                    if *l == low {
-                        *l = -1;
-                    }
+            if self.low[node] == visit.index {
+                // Only the component of the first node counts; the others are obsoleted by it.
+                let component = if visit.index == self.first { visit.index } else { -1 };
+                for member in self.stack.drain(visit.start..) {
+                    self.low[member] = component;
                 }
-            } else if low < self.low[node] {
-                self.low[node] = low;
             }
-        }
-        if self.low[node] == index {
-            // Only the component of the first node counts; the others are obsoleted by it.
-            let component = if index == self.first { index } else { -1 };
-            for i in stack_start..self.on_stack {
-                let member = self.stack[i];
-                self.low[member] = component;
+            path.pop();
+            if let Some(before) = path.last() {
+                self.reached(before.node, node);
             }
-            self.on_stack = stack_start;
         }
     }
 
-    fn push(&mut self, node: usize) {
-        if self.on_stack >= self.stack.len() {
-            self.stack.resize(self.on_stack + 1, 0);
+    fn enter(&mut self, node: usize) -> Visit {
+        let index = self.next;
+        self.next += 1;
+        self.low[node] = index;
+        self.stack.push(node);
+        Visit { node, index, looked_at: 0, start: self.stack.len() - 1 }
+    }
+
+    /// A candidate that has been visited is obsoleted by another one.
+    fn reached(&mut self, by: usize, node: usize) {
+        let low = self.low[node];
+        if low < 0 {
+            return;
         }
-        self.stack[self.on_stack] = node;
-        self.on_stack += 1;
+        if low < self.first {
+            // A component found earlier is obsoleted by this one.
+            for l in &mut self.low {
+                if *l == low {
+                    *l = -1;
+                }
+            }
+        } else if low < self.low[by] {
+            self.low[by] = low;
+        }
     }
 }
 

@@ -77,7 +77,8 @@ impl Solver<'_> {
             self.undo_to(end);
             self.forget_places();
         }
-        self.watch_jobs(kept > 0);
+        // What follows from other jobs does not hold for the next request.
+        self.forget_watches(kept > 0);
         let mut level = 1;
         for unit in &units {
             let before = self.trail.len();
@@ -96,6 +97,7 @@ impl Solver<'_> {
         self.shared.units = units;
         if level > 0 {
             // Those that are left.
+            self.watch_jobs();
             level = self.decide_watched_units(self.base.jobs);
         }
         self.shared.contradicted = level < 0;

@@ -327,7 +327,8 @@ impl<'u> Solver<'u> {
     /// Jobs with one candidate are no decisions; they and what follows from them make level 1. `jobs`: how many are decided
     /// already.
     pub(crate) fn decide_units(&mut self, jobs: usize) -> i32 {
-        self.watch_jobs(false);
+        self.forget_watches(false);
+        self.watch_jobs();
         self.decide_watched_units(jobs)
     }
 

@@ -200,16 +200,19 @@ enum Looked {
 }
 
 impl Solver<'_> {
-    /// Forgets where clauses were watched and begins anew, with all jobs. A job watches its first two literals; those
-    /// that fail from the beginning give their watch to others, in the order in which libsolv says so: the last
-    /// package first. `keep`: general clauses stay where they are, since what has been decided beyond the build group stays
-    /// as well.
-    pub(crate) fn watch_jobs(&mut self, keep: bool) {
+    /// Forgets what jobs and learnt clauses watched. `keep`: general clauses stay where they are, since what has been decided
+    /// beyond the build group stays as well.
+    pub(crate) fn forget_watches(&mut self, keep: bool) {
         if keep {
             self.watches.forget_jobs();
         } else {
             self.watches.forget();
         }
+    }
+
+    /// Makes all jobs watch their first two literals; those that fail from the beginning give their watch to others, in
+    /// the order in which libsolv says so: the last package first.
+    pub(crate) fn watch_jobs(&mut self) {
         self.watches.dynamic.resize(self.sources.len() * 2, AT_HOME);
         let mut failing = std::mem::take(&mut self.watches.failing);
         failing.clear();

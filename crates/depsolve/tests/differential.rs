@@ -14,6 +14,7 @@ mod shrink;
 
 use std::collections::BTreeMap;
 
+use depsolve::{Request, Solver};
 use excuses::{Verdict, inconsistent, ours};
 use judge::Judge;
 use random::Generator;
@@ -72,4 +73,31 @@ fn architectures_are_what_they_are_to_libsolv() {
     for arch in ["x86_64", "i686", "s390x", "aarch64", "ppc64le"] {
         compare(number("DEPSOLVE_CASES", 5000) / 10, |seed| Generator::of_arch(seed, arch));
     }
+}
+
+/// Among the requests are such that cannot be met, or name what is not there; some follow weak dependencies, some have another
+/// build group.
+#[test]
+fn what_was_asked_before_makes_no_difference() {
+    let mut resolved = 0;
+    for seed in 1..=number("DEPSOLVE_CASES", 5000) / 10 {
+        let mut generator = Generator::new(seed);
+        let case = generator.case();
+        let universe = case.universe();
+        let mut solver = Solver::new(&universe);
+        for i in 0..20 {
+            let other = generator.case();
+            let build_group = if i % 5 == 4 { &other.group } else { &case.group };
+            let weak_deps = if i % 7 == 6 { other.weak } else { false };
+            let request = Request { build_group, build_requires: &other.requires, weak_deps };
+            let resolution = solver.resolve(&request);
+            assert_eq!(
+                resolution,
+                Solver::new(&universe).resolve(&request),
+                "seed {seed}, request {i}: {request:?}\n{case}"
+            );
+            resolved += u64::from(resolution.resolved() && !resolution.installs.is_empty());
+        }
+    }
+    assert!(resolved > number("DEPSOLVE_CASES", 5000) / 4, "only {resolved} could be met");
 }

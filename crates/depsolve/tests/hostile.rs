@@ -213,3 +213,30 @@ fn many_packages_obsoleting_many_versions_that_are_not_there_are_refused() {
     let refusal = refusal(old.chain(new));
     assert!(refusal.contains("packages to be compared with what obsoletes"), "{refusal}");
 }
+
+/// Each obsoletes the next one, and all of them would do: only the first is left, whoever follows the chain to its end.
+#[test]
+fn a_long_chain_of_packages_that_obsolete_each_other_is_followed() {
+    const LENGTH: usize = 30_000;
+    let packages = (0..LENGTH).map(|i| Package {
+        provides: vec![relation("service")],
+        obsoletes: vec![relation(&format!("p{:05}", i + 1))],
+        ..package(&format!("p{i:05}"), 1)
+    });
+    let universe = Universe::from_packages(packages, "x86_64", []).unwrap();
+    let build_requires = [dep("service")];
+    // As much as a thread has where nothing else is said.
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let installed = std::thread::scope(|scope| {
+        let solve = || {
+            let request =
+                Request { build_group: &[], build_requires: &build_requires, weak_deps: false };
+            let resolution = Solver::new(&universe).resolve(&request);
+            resolution.installs.iter().map(|i| universe.package(i.package).to_string()).collect()
+        };
+        let running: std::thread::ScopedJoinHandle<'_, Vec<String>> =
+            thread.spawn_scoped(scope, solve).unwrap();
+        running.join().unwrap()
+    });
+    assert_eq!(installed, ["p00000-0:1-1.x86_64"]);
+}
