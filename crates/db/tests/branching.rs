@@ -328,6 +328,44 @@ async fn a_fork_has_the_last_complete_builds_and_the_master_is_not_touched() {
     assert_eq!(newest_log(&mut connection).await, "Collection side forked from rawhide");
 }
 
+async fn number(connection: &mut PgConnection, statement: &'static str) -> i64 {
+    sqlx::query_scalar(statement).fetch_one(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_next_build_in_a_fork_does_not_begin_the_state_anew() {
+    let (_database, mut connection) = world().await;
+    fork_collection(&mut connection, &me(), &fork()).await.unwrap();
+    sqlx::raw_sql(
+        "CREATE TEMPORARY TABLE was AS
+         SELECT package.* FROM package JOIN collection ON collection.id = collection_id
+          WHERE collection.name = 'side' AND last_complete_build_state IN (3, 5)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let lost = "SELECT count(*) FROM was
+                 WHERE state_since < package_state_since(id, resolved, last_complete_build_state)";
+    assert!(number(&mut connection, lost).await > 20, "the history that is copied tells it of few");
+    let build = "INSERT INTO build (package_id, state, task_id, started, last_complete, repo_id, version, release)
+                 SELECT id, CASE WHEN $1 THEN last_complete_build_state ELSE 8 - last_complete_build_state END,
+                        nextval('build_id_seq') + 1000000000, timezone('UTC', clock_timestamp()), false, 1, '1', '1'
+                   FROM was";
+    let moved = "SELECT count(*) FROM package JOIN was USING (id)
+                  WHERE package.state_since IS DISTINCT FROM was.state_since";
+    sqlx::query(build).bind(true).execute(&mut connection).await.unwrap();
+    let built = "SELECT count(*) FROM package JOIN was USING (id)
+                  WHERE package.last_complete_build_id = was.last_complete_build_id";
+    assert_eq!(number(&mut connection, built).await, 0);
+    assert_eq!(number(&mut connection, moved).await, 0);
+    // Another outcome is another state, but of what is unresolved.
+    sqlx::query(build).bind(false).execute(&mut connection).await.unwrap();
+    let resolved = "SELECT count(*) FROM was WHERE resolved IS NOT FALSE";
+    assert_eq!(number(&mut connection, moved).await, number(&mut connection, resolved).await);
+    let unresolved = "SELECT count(*) FROM was WHERE resolved IS FALSE";
+    assert!(number(&mut connection, unresolved).await > 0);
+}
+
 #[tokio::test]
 async fn whoever_may_not_leave_out_checks_gets_the_same() {
     let (_database, mut connection) = world().await;

@@ -48,6 +48,9 @@ BEGIN
         ELSIF NEW.last_complete_build_state = 3 AND NOT told THEN
             NEW.state_since := now_in_utc;
         END IF;
+    ELSIF NEW.resolved IS FALSE THEN
+        -- It stays unresolved whatever is built, and the history may be shorter than that.
+        NEW.state_since := least(OLD.state_since, NEW.state_since);
     END IF;
     RETURN NEW;
 END
@@ -60,7 +63,9 @@ CREATE TRIGGER note_state_since
           OR OLD.last_complete_build_state IS DISTINCT FROM NEW.last_complete_build_state)
     EXECUTE FUNCTION note_state_since();
 
--- As in migration 7, with the new column: a build of old that is registered late may move it while the state stays.
+-- As in migration 7, with the new column: a build of old that is registered late, or one that is taken out of the tag, may
+-- move it while the state stays. Otherwise it never comes later while the state stays: what would tell it may have been
+-- cleaned up, or not copied to another collection.
 CREATE OR REPLACE FUNCTION update_last_build(pkg_id integer) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -71,9 +76,12 @@ DECLARE
     complete_id integer;
     complete_state integer;
     since timestamp;
+    told_state integer;
+    told_since timestamp;
 BEGIN
     -- What follows reads after this lock, and so sees what others have committed meanwhile.
-    SELECT resolved INTO is_resolved FROM package WHERE id = pkg_id FOR NO KEY UPDATE;
+    SELECT resolved, last_complete_build_state, package.state_since INTO is_resolved, told_state, told_since
+        FROM package WHERE id = pkg_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -89,6 +97,14 @@ BEGIN
         complete_state := newest_state;
     END IF;
     since := package_state_since(pkg_id, is_resolved, complete_state);
+    IF told_since < since AND (is_resolved IS FALSE OR told_state = complete_state) AND NOT EXISTS (
+        SELECT FROM build
+         WHERE package_id = pkg_id AND is_resolved IS NOT FALSE
+           AND (untagged AND started = told_since
+                OR NOT untagged AND state NOT IN (2, complete_state) AND started > told_since))
+    THEN
+        since := told_since;
+    END IF;
     UPDATE package
         SET last_build_id = newest_id,
             last_build_started = newest_started,
