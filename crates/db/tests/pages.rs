@@ -266,6 +266,31 @@ async fn lists_are_narrowed_and_ordered_by_when_the_state_began() {
     let due: Vec<String> = due.unwrap().into_iter().map(|package| package.name).collect();
     assert_eq!(due, ["Zope", "failing", "ok"]);
     assert_eq!(pages::counts_of(database.pool(), 1, &scope).await.unwrap().tracked(), 3);
+    // Nothing is due where operators stopped it, until the time comes.
+    let count = async || pages::package_total(database.pool(), &[1], &scope).await.unwrap();
+    execute(
+        &database,
+        "INSERT INTO package_group (id, namespace, name) VALUES (7, NULL, 'held');
+         INSERT INTO package_group_relation (group_id, base_id) SELECT 7, base_id FROM package WHERE id = 2;
+         INSERT INTO hold (group_id, until) VALUES (7, timezone('UTC', now()) + interval '1 day')",
+    )
+    .await;
+    assert_eq!(count().await, 2);
+    execute(&database, "UPDATE hold SET until = timezone('UTC', now()) - interval '1 minute'")
+        .await;
+    assert_eq!(count().await, 3);
+    execute(&database, "INSERT INTO suspension (collection_id, reason) VALUES (2, 'f')").await;
+    assert_eq!(count().await, 3, "of another collection");
+    execute(&database, "UPDATE suspension SET collection_id = 1").await;
+    assert_eq!(count().await, 0);
+    execute(&database, "UPDATE suspension SET collection_id = NULL").await;
+    assert_eq!(count().await, 0);
+    execute(
+        &database,
+        "UPDATE suspension SET until = timezone('UTC', now()) - interval '1 minute'",
+    )
+    .await;
+    assert_eq!(count().await, 3);
 }
 
 #[tokio::test]

@@ -211,6 +211,17 @@ pub(super) fn push_narrowing(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
         sql.push(" AND ");
         push_current_priority(sql, scope.time);
         sql.push(" >= ").push_bind(least);
+        // As the scheduler does: nothing is due where operators stopped it.
+        sql.push(
+            " AND p.collection_id NOT IN (
+                SELECT stopped.id FROM collection stopped
+                JOIN suspension s ON s.collection_id IS NULL OR s.collection_id = stopped.id
+                WHERE s.until IS NULL OR s.until > clock_timestamp() AT TIME ZONE 'UTC')
+              AND p.base_id NOT IN (
+                SELECT member.base_id
+                FROM hold JOIN package_group_relation member ON member.group_id = hold.group_id
+                WHERE hold.until > clock_timestamp() AT TIME ZONE 'UTC')",
+        );
     }
 }
 
