@@ -386,8 +386,10 @@ async fn a_package_knows_its_turn_and_its_history() {
     let shown: Vec<(i32, Option<i32>)> =
         history.iter().map(|build| (build.id, build.previous_state)).collect();
     assert_eq!(shown, [(207, Some(5)), (205, Some(3))]);
-    let older = pages::history_builds(database.pool(), 2, Some(noon(5)), 2).await.unwrap();
+    let older = pages::history_builds(database.pool(), 2, Some((noon(5), 0)), 2).await.unwrap();
     assert_eq!(older.iter().map(|build| build.id).collect::<Vec<_>>(), [203]);
+    let at_once = pages::history_builds(database.pool(), 2, Some((noon(5), 206)), 2).await.unwrap();
+    assert_eq!(at_once.iter().map(|build| build.id).collect::<Vec<_>>(), [205, 203]);
     let changes = pages::history_resolutions(database.pool(), 3, None, 10).await.unwrap();
     let shown: Vec<(DateTime<Utc>, bool, Option<bool>, usize)> = changes
         .iter()

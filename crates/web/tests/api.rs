@@ -340,13 +340,24 @@ async fn what_the_pages_show_is_there_for_programs() {
     assert!(one["collections"][0]["current_priority"].as_f64().unwrap() > 400.0, "{one}");
     assert_eq!(one["collections"][0]["not_schedulable"], serde_json::json!([]));
 
+    // Some were started at the very same time.
+    sqlx::raw_sql(
+        "WITH oldest AS (
+             SELECT id, started FROM build
+              WHERE package_id = (SELECT id FROM package WHERE name = 'python-lxml' AND collection_id = 1)
+              ORDER BY started LIMIT 3)
+         UPDATE build SET started = (SELECT min(started) FROM oldest) WHERE id IN (SELECT id FROM oldest)",
+    )
+    .execute(site.database.pool())
+    .await
+    .unwrap();
     let builds = read("/api/v1/packages/python-lxml/builds?collection=f46").await;
     let builds = builds.as_array().unwrap();
     assert_eq!(builds[1]["task_id"], 106_204_411);
     assert_eq!((&builds[0]["state"], &builds[1]["state"]), (&"running".into(), &"failed".into()));
     // In parts, newest first, nothing twice.
     let mut parts = Vec::new();
-    let mut address = "/api/v1/packages/python-lxml/builds?limit=3".to_owned();
+    let mut address = "/api/v1/packages/python-lxml/builds?limit=1".to_owned();
     loop {
         let answer = site.get(&address).await;
         parts.extend(serde_json::from_str::<Vec<serde_json::Value>>(&answer.body).unwrap());
@@ -390,6 +401,13 @@ async fn what_the_pages_show_is_there_for_programs() {
     let group = read("/api/v1/groups/python-sig").await;
     assert_eq!(group["owners"], serde_json::json!(["churchyard"]));
     assert_eq!(group["packages"].as_array().unwrap().len(), 4);
+    // What is told of one package is not from a list that is kept for a while.
+    sqlx::raw_sql("UPDATE package SET resolved = true WHERE name = 'rust-sequoia-sq'")
+        .execute(site.database.pool())
+        .await
+        .unwrap();
+    let problems = read("/api/v1/packages/rust-sequoia-sq/problems").await;
+    assert_eq!(problems, serde_json::json!([]));
 }
 
 #[tokio::test]

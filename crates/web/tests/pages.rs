@@ -847,6 +847,7 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "untracked",
         "page",
         "last_seen_ts",
+        "last_seen_id",
         "q",
         "epoch1",
         "version1",

@@ -19,6 +19,28 @@ pub struct UnresolvedPackage {
     pub problems: Vec<String>,
 }
 
+/// Those of these packages that are unresolved; as [`unresolved_packages`] has them, and in no order.
+pub async fn problems_of(
+    db: impl Database<'_>,
+    packages: &[i32],
+) -> crate::Result<Vec<UnresolvedPackage>> {
+    sqlx::query_as(
+        r#"SELECT p.id AS package_id, p.name, p.collection_id,
+                  p.state_since AT TIME ZONE 'UTC' AS since,
+                  ARRAY(SELECT r.problem FROM resolution_problem r
+                        WHERE r.resolution_id = (
+                            SELECT c.id FROM resolution_change c WHERE c.package_id = p.id
+                            ORDER BY c.timestamp DESC LIMIT 1)
+                        ORDER BY r.problem COLLATE "C") AS problems
+           FROM package p
+           WHERE p.id = ANY($1) AND p.tracked AND NOT p.blocked AND p.resolved IS FALSE"#,
+    )
+    .bind(packages)
+    .fetch_all(db)
+    .await
+    .map_err(Into::into)
+}
+
 /// All unresolved packages of these collections, by name.
 pub async fn unresolved_packages(
     db: impl Database<'_>,

@@ -28,7 +28,7 @@ pub use build::{
     unapplied_changes_of,
 };
 pub use bulk::{BuildInBulk, PackageInBulk, PackagesInBulk, packages_in_bulk};
-pub use causes::{UnresolvedPackage, unresolved_packages};
+pub use causes::{UnresolvedPackage, problems_of, unresolved_packages};
 pub use front::{Counts, Turn, Turned, counts, counts_of, turned, turned_of, turns};
 pub use groups::{
     GroupChoice, GroupPage, GroupRow, editable_groups, group, groups, groups_of, packages_of_groups,

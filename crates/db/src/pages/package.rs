@@ -337,11 +337,12 @@ pub struct HistoryBuild {
     pub previous_state: Option<i32>,
 }
 
-/// Builds of a package that started before `before` (all when `None`), newest first.
+/// Builds of a package that started before `before` (all when `None`), newest first. Of those that
+/// started at that very time, those with a smaller row id.
 pub async fn history_builds(
     db: impl Database<'_>,
     package: i32,
-    before: Option<DateTime<Utc>>,
+    before: Option<(DateTime<Utc>, i32)>,
     limit: i64,
 ) -> crate::Result<Vec<HistoryBuild>> {
     sqlx::query_as(
@@ -352,12 +353,14 @@ pub async fn history_builds(
                    AND o.started < b.started AND o.state <> 2 AND NOT o.untagged
                  ORDER BY o.started DESC LIMIT 1) AS previous_state
          FROM build b
-         WHERE b.package_id = $1 AND b.started < coalesce($2, 'infinity'::timestamp)
+         WHERE b.package_id = $1
+           AND (b.started, b.id) < (coalesce($2, 'infinity'::timestamp), coalesce($4, 0))
          ORDER BY b.started DESC, b.id DESC LIMIT $3",
     )
     .bind(package)
-    .bind(before.map(|time| time.naive_utc()))
+    .bind(before.map(|(time, _)| time.naive_utc()))
     .bind(limit)
+    .bind(before.map(|(_, id)| id))
     .fetch_all(db)
     .await
     .map_err(Into::into)

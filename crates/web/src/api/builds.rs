@@ -162,6 +162,19 @@ impl<'a> Listed<'a> {
     }
 }
 
+/// Reads `last_seen_id`: the build that the part before ended with, of those that were started at its time.
+fn last_seen_id(ask: &Ask) -> Result<i32, Error> {
+    match ask.value("last_seen_id").filter(|text| !text.is_empty()) {
+        None => Ok(0),
+        Some(text) => text.parse().map_err(|_| {
+            Error::bad_request(
+                "The last build that was seen is not a number",
+                "Leave out the parameter \u{201c}last_seen_id\u{201d}, or give the id of a build.",
+            )
+        }),
+    }
+}
+
 /// The builds of a package in one collection, newest first.
 pub(super) async fn of_package(
     State(site): State<SharedSite>,
@@ -170,7 +183,8 @@ pub(super) async fn of_package(
 ) -> Result<Response, Error> {
     let selection = site.selection(&ask).await?;
     let limit = limit(&ask, LARGEST_PART)?.unwrap_or(LARGEST_PART);
-    let before = crate::pages::package::last_seen(&ask)?;
+    let last_id = last_seen_id(&ask)?;
+    let before = crate::pages::package::last_seen(&ask)?.map(|time| (time, last_id));
     let mut packages = find(&site, &selection, &name).await?;
     if packages.is_empty() {
         return json(&[(); 0]);
@@ -184,13 +198,15 @@ pub(super) async fn of_package(
         let seen = crate::pages::package::seen(last.started);
         let path = format!("/api/v1/packages/{}/builds", crate::address::encode(&name));
         // The same collection, whatever comes first by then.
-        let ask = Ask { pairs: ask.pairs.clone(), ..Ask::default() };
         let pairs = Ask {
             pairs: ask
                 .pairs
                 .into_iter()
-                .filter(|(key, _)| key != "collection")
-                .chain([("collection".to_owned(), collection.name.clone())])
+                .filter(|(key, _)| key != "collection" && key != "last_seen_id")
+                .chain([
+                    ("collection".to_owned(), collection.name.clone()),
+                    ("last_seen_id".to_owned(), last.id.to_string()),
+                ])
                 .collect(),
             ..Ask::default()
         };

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use koschei_db::pages as db;
 use serde::Serialize;
 
 use super::packages::find;
@@ -35,7 +36,9 @@ pub(super) async fn of_package(
 ) -> Result<Response, Error> {
     let selection = site.selection(&ask).await?;
     let packages = find(&site, &selection, &name).await?;
-    let unresolved = site.unresolved(&selection.ids()).await?;
+    // Not from the list of all, which is kept for a while.
+    let ids: Vec<i32> = packages.iter().map(|(_, package)| package.id).collect();
+    let unresolved = db::problems_of(&site.pool, &ids).await?;
     let answer: Vec<OfPackage<'_>> = packages
         .iter()
         .filter_map(|(collection, package)| {

@@ -128,7 +128,10 @@ pub(crate) async fn package(
         ),
         async { Ok(db::trouble(&site.pool, package.id).await?) },
         async { Ok(db::unapplied_changes(&site.pool, package.id, CHANGES).await?) },
-        async { Ok(db::history_builds(&site.pool, package.id, before, limit + 1).await?) },
+        async {
+            Ok(db::history_builds(&site.pool, package.id, before.map(|time| (time, 0)), limit + 1)
+                .await?)
+        },
         async { Ok(db::history_resolutions(&site.pool, package.id, before, limit + 1).await?) },
         async { Ok(db::package_groups(&site.pool, &[package.base_id]).await?) },
         async { Ok(suspended::of_package(&site.pool, package.base_id).await?) },
