@@ -99,7 +99,7 @@ pub(crate) async fn affected_by(
             now == PackageState::Ok
         })
         .count();
-    let lines = affected
+    let lines: Vec<Line> = affected
         .into_iter()
         .map(|one| Line {
             href: frame.addresses.package(&one.name, &collection.name),
@@ -123,6 +123,8 @@ pub(crate) async fn affected_by(
         .collect();
     let mended = match (good, total) {
         (0, _) => String::new(),
+        // How those fare that are not listed is not known.
+        _ if total > lines.len() as i64 => String::new(),
         (1, 1) => "It builds again; look at how it was mended.".to_owned(),
         (1, _) => "One of them builds again; look at how it was mended.".to_owned(),
         (good, _) => format!(
