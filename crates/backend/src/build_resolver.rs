@@ -114,7 +114,7 @@ async fn resolve_locked(
     };
     let paths = requires.paths(&build_group);
     let url = resolving::address_of(ctx, collection, repo_id);
-    let universe = match ctx.repositories.universe(&url, &paths).await {
+    let universe = match ctx.universe(&url, &paths).await {
         Err(Error::Repository(error)) if error.is_gone() => {
             // Its state changes before its files go, so this is no repo that was deleted.
             if repo.state == RepoState::Ready {

@@ -1,9 +1,11 @@
 //! What every step needs: configuration, database, Koji, repositories.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use depsolve::Universe;
 use koji::ClientConfig;
 use koschei_core::config::{Config, KojiConfig};
 use koschei_db::Pool;
@@ -61,7 +63,8 @@ impl Context {
     /// When the configuration of Koji does not fit together.
     pub fn new(config: Config, db: Pool, stop: Stop) -> Result<Self> {
         let primary = for_steps(config.koji_config.client_config()?);
-        // Nothing else in a step takes longer than one call to Koji, and the last attempt begins before it is given up.
+        // Nothing else in a step takes longer than one call to Koji, and the last attempt begins before it is given up;
+        // but for downloads, see `universe`.
         let call = 2 * primary.session.timeout + RETRY_PAUSE * (RETRIES + 1);
         let progress = Progress::new(DATABASE_LIMIT, call + DATABASE_LIMIT);
         let primary_hub = Hub::new(Role::Primary, primary);
@@ -86,6 +89,15 @@ impl Context {
             progress,
             adoption_due: Arc::new(AtomicBool::new(true)),
         })
+    }
+
+    /// The packages of a repository. To fetch it may take hours; it is given up when it comes too slowly.
+    pub(crate) async fn universe(
+        &self,
+        url: &str,
+        paths: &BTreeSet<String>,
+    ) -> Result<Arc<Universe>> {
+        self.progress.during(self.repositories.universe(url, paths)).await
     }
 
     /// The same with another limit for a piece of work in the database, after which its connection is given up.

@@ -111,7 +111,7 @@ impl Hub {
             sign => sign,
         };
         // libcurl may lose its patience a moment before we do.
-        let silent = took + STOOD_STILL >= self.patience;
+        let silent = took + STOOD_STILL.min(self.patience / 10) >= self.patience;
         let why = match answer {
             Ok(Err(error)) if error.is_transient() && (silent || self.role == Role::Secondary) => {
                 error.to_string()

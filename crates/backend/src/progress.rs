@@ -69,6 +69,18 @@ impl Progress {
         self.state().moved = Instant::now();
     }
 
+    /// Awaits something that may take long and ends by itself: as long as it lasts, the step moves.
+    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let done = tokio::time::timeout(self.0.anything / 4, &mut work).await;
+            self.note();
+            if let Ok(done) = done {
+                return done;
+            }
+        }
+    }
+
     /// Begins a piece of work in the database.
     pub(crate) fn hold<T>(&self, inner: T) -> Held<T> {
         let mut state = self.state();

@@ -205,7 +205,7 @@ async fn resolve_new_repo(
     let build_group = Arc::new(needed_build_group(ctx, collection, repo).await?);
     let url = resolving::address_of(ctx, collection, repo_id);
     let paths = BuildRequires::default().paths(&build_group);
-    let universe = ctx.repositories.universe(&url, &paths).await?;
+    let universe = ctx.universe(&url, &paths).await?;
     let problems = resolving::resolve_build_group(ctx, &universe, &build_group).await?;
     drop(universe);
 
@@ -255,7 +255,7 @@ async fn resolve_packages(
     }
     let paths = requires.paths(build_group);
     let url = resolving::address_of(ctx, collection, repo_id);
-    let universe = ctx.repositories.universe(&url, &paths).await?;
+    let universe = ctx.universe(&url, &paths).await?;
     let (mut jobs, mut hopeless) = (Vec::with_capacity(packages.len()), Vec::new());
     for (package, source) in packages.into_iter().zip(&sources) {
         match requires.of.get(&source.to_string()) {
