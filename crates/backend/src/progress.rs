@@ -228,6 +228,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_lasts_long_moves_as_long_as_it_lasts() {
+        let progress = Progress::new(HOUR, 20 * MOMENT);
+        tokio::select! {
+            error = progress.until_stuck() => panic!("{error}"),
+            () = progress.during(tokio::time::sleep(50 * MOMENT)) => {}
+        }
+    }
+
+    #[tokio::test]
     async fn work_that_begins_while_somebody_watches_is_watched_as_well() {
         let progress = Progress::new(MOMENT, HOUR);
         let watching = tokio::spawn({
