@@ -143,8 +143,15 @@ pub async fn collection_groups(db: impl Database<'_>) -> crate::Result<Vec<Colle
     .map_err(Into::into)
 }
 
-/// What is committed, as a text that is the same for two statements if, and only if, they see the same: PostgreSQL's
-/// snapshot, which names the transactions that can be seen.
-pub async fn snapshot(db: impl Database<'_>) -> crate::Result<String> {
-    sqlx::query_scalar("SELECT pg_current_snapshot()::text").fetch_one(db).await.map_err(Into::into)
+/// What is committed, as a text that is the same for two statements only if they see the same: PostgreSQL's snapshot,
+/// which names the transactions that can be seen, and when this server was started, as another one may have had other
+/// transactions with these numbers. `None` on a standby, whose snapshots do not name the running transactions.
+pub async fn snapshot(db: impl Database<'_>) -> crate::Result<Option<String>> {
+    sqlx::query_scalar(
+        "SELECT CASE WHEN NOT pg_is_in_recovery()
+                THEN pg_current_snapshot()::text || ' ' || extract(epoch FROM pg_postmaster_start_time())::text END",
+    )
+    .fetch_one(db)
+    .await
+    .map_err(Into::into)
 }
