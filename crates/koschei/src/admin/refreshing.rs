@@ -25,7 +25,7 @@ pub(super) struct RefreshGroup {
     /// Extended regular expression that matches somewhere in the names
     regex: String,
     /// Where the source packages are listed [default: refresh.source_packages_url of the configuration]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "KOSCHEI_SOURCES_URL")]
     url: Option<String>,
 }
 
@@ -79,7 +79,7 @@ struct Maintained {
     #[arg(long)]
     append: bool,
     /// Where the maintainers are listed [default: refresh.maintainers_url of the configuration]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "KOSCHEI_MAINTAINERS_URL")]
     url: Option<String>,
 }
 

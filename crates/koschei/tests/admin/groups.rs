@@ -1,6 +1,7 @@
 //! Groups of packages, and where their content comes from.
 
 use std::fs;
+use std::process::Command;
 
 use crate::operator::Operator;
 use crate::support::{stderr, stdout};
@@ -180,6 +181,33 @@ async fn groups_are_refreshed_from_lists_that_others_keep() {
         operator.types_line("koschei-refresh-user-group java alice"),
         "Group java: 1 package removed"
     );
+    // A variable comes before that, and an option before the variable.
+    let other = list(
+        "other.json",
+        r#"{"rpms": {"foo": ["alice"], "pkg1": ["alice"], "pkg3": ["alice"]}, "other": 1}"#,
+    );
+    let refresh = |variable: &str, options: &[&str]| {
+        let output = Command::new(operator.directory.path().join("koschei-refresh-user-group"))
+            .env("KOSCHEI_CONFIG", operator.configuration())
+            .env("KOSCHEI_MAINTAINERS_URL", variable)
+            .env("SUDO_USER", "mizdebsk")
+            .args(["java", "alice"])
+            .args(options)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(refresh(&other, &[]).trim(), "Group java: 1 package added");
+    let said = refresh("file:///no/where", &["--url", &maintainers]);
+    assert_eq!(said.trim(), "Group java: 1 package removed");
+    let output = Command::new(operator.directory.path().join("koschei-refresh-group"))
+        .env("KOSCHEI_CONFIG", operator.configuration())
+        .env("KOSCHEI_SOURCES_URL", "file:///no/where")
+        .args(["java", "^pkg1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("file:///no/where cannot be fetched"), "{said}");
     fs::write(operator.configuration(), configured).unwrap();
     let nobody = ["koschei-refresh-user-group", "java", "nobody", "--url", &maintainers];
     let said = operator.fails(&nobody);
