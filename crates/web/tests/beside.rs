@@ -325,3 +325,38 @@ async fn the_front_page_has_the_trend_of_its_collection() {
     assert_eq!(count("unresolved"), Some(today[1]), "{failing}");
     assert!(!site.page("/?collection=").await.contains("id=\"tr\""));
 }
+
+/// Answers are remembered; nobody may notice.
+#[tokio::test]
+async fn what_is_committed_is_seen_by_whoever_asks_next_and_not_before() {
+    let site = site().await;
+    let addresses =
+        ["/badge/f46/bash.svg", "/api/v1/packages?collection=f46&name=bash", "/package/bash"];
+    let read = async || {
+        let mut answers = Vec::new();
+        for address in addresses {
+            answers.push(site.page(address).await);
+        }
+        answers
+    };
+    let before = read().await;
+    // The last one tells times relative to now.
+    assert_eq!(read().await[..2], before[..2]);
+    let mut transaction = site.database.pool().begin().await.unwrap();
+    sqlx::query("UPDATE package SET tracked = NOT tracked WHERE name = 'bash'")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    assert_eq!(read().await[..2], before[..2], "nothing is committed yet");
+    transaction.commit().await.unwrap();
+    let after = read().await;
+    for (address, (before, after)) in addresses.iter().zip(before.iter().zip(&after)) {
+        assert_ne!(before, after, "{address}");
+    }
+    // The theme belongs to the question.
+    let request = Request::get("/stats").header("cookie", "theme=dark").body(Body::empty());
+    let dark = tower::ServiceExt::oneshot(site.router.clone(), request.unwrap()).await.unwrap();
+    let dark = axum::body::to_bytes(dark.into_body(), 1 << 20).await.unwrap();
+    assert!(String::from_utf8_lossy(&dark).contains("data-theme=\"dark\""));
+    assert!(!site.page("/stats").await.contains("data-theme=\"dark\""));
+}
