@@ -105,7 +105,8 @@ impl Process {
             .arg("processes::a_step_of_a_process_of_its_own_is_like_any_other")
             .env(PLACE, place.path())
             .env(SERVICE, service.name())
-            .stdin(Stdio::null())
+            // It ends with whoever started it, however that ends.
+            .stdin(Stdio::piped())
             // Not files, because these may be short. What it says fits into a pipe.
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -241,6 +242,10 @@ fn settings(config: &Config, database: &DatabaseConfig) -> String {
 
 /// What such a process does.
 async fn make_a_step(place: &Path) {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(1);
+    });
     let text = std::fs::read_to_string(place.join("koschei.toml")).unwrap();
     let source = Source { name: "koschei.toml".to_owned(), text };
     let config = config::parse(&[source], []).unwrap().config;
