@@ -396,16 +396,27 @@ async fn a_reader_changes_nothing_and_a_user_what_everybody_may() {
 
         // Who sends more forms than a person does waits.
         browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": false }));
-        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
-        browser.evaluate(
-            "window.over = null; const form = new URLSearchParams(new FormData(document.querySelector('form.edit')));
-             Promise.all([...Array(40)].map(() => fetch(location.href.split('?')[0], {method: 'POST', body: form})))
-               .then(all => { window.over = all.some(one => one.status === 429); })",
-        );
-        assert_eq!(until(&browser, "an end", "return window.over"), true);
-        browser.open(&format!("{site}/package/bash/edit?collection=f46"));
-        click(&browser, "form.edit button");
-        says(&browser, "Too many forms at once");
+        // On a busy machine so much time may pass after the flood that one more is taken; then once more.
+        let deadline = Instant::now() + Duration::from_secs(300);
+        loop {
+            browser.open(&format!("{site}/package/bash/edit?collection=f46"));
+            browser.evaluate(
+                "window.over = null; const form = new URLSearchParams(new FormData(document.querySelector('form.edit')));
+                 Promise.all([...Array(40)].map(() => fetch(location.href.split('?')[0], {method: 'POST', body: form})))
+                   .then(all => { window.over = all.some(one => one.status === 429); })",
+            );
+            assert_eq!(until(&browser, "an end", "return window.over"), true);
+            click(&browser, "form.edit button");
+            until(
+                &browser,
+                "an answer",
+                "return /Too many forms at once|Nothing was different/.test(document.body.innerText)",
+            );
+            if browser.text().contains("Too many forms at once") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{}", browser.text());
+        }
         keep(&browser, "too-many-1280-light");
     })
     .await
