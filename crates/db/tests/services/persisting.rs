@@ -129,7 +129,8 @@ async fn results(conn: &mut PgConnection, dice: &mut Dice) -> Vec<PackageResolut
 /// All that a resolution may touch, without numbers and times that say only when a row came.
 async fn content(world: &World) -> Vec<String> {
     const CONTENT: [&str; 3] = [
-        "SELECT 'package ' || row_to_json(package)::text FROM package WHERE $1 > 0 ORDER BY id",
+        // Since when a state holds is told by the clock.
+        "SELECT 'package ' || (to_jsonb(package) - 'state_since')::text FROM package WHERE $1 > 0 ORDER BY id",
         "SELECT 'change ' || concat_ws(' ', package_id, coalesce(prev_dep_id, 0), coalesce(curr_dep_id, 0),
                                             coalesce(distance, 0))
            FROM unapplied_change WHERE $1 > 0 ORDER BY package_id, prev_dep_id, curr_dep_id, distance, id",
