@@ -12,6 +12,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "as in a test")]
 
+#[path = "../tests/definition/mod.rs"]
+mod definition;
 #[path = "../tests/excuses/mod.rs"]
 mod excuses;
 #[path = "../tests/judge/mod.rs"]

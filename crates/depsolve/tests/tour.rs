@@ -472,6 +472,20 @@ fn a_better_architecture_is_in_sight_behind_a_condition_too() {
     assert!(problems.join("\n").contains("b-1-1.i686 has inferior architecture"), "{problems:?}");
 }
 
+/// Here libsolv does not see that the condition leads to library's i686 build, and installs it alone.
+#[test]
+fn a_better_half_is_needed_behind_a_condition_too() {
+    let case = Case::parse(
+        "package library-1-1.x86_64
+         package library-1-1.i686
+           provides library(32)
+         package app-1-1.noarch
+         install (nothing unless library(32) else app)",
+    );
+    assert_eq!(Judge::new().ask(&case).installs, ["app-0:1-1.noarch", "library-0:1-1.i686"]);
+    assert_eq!(case.solve().0, ["app-0:1-1.noarch", "library-0:1-1.i686", "library-0:1-1.x86_64"]);
+}
+
 /// The request for g has two candidates, but c can never be installed. Requests that name one package come first, so
 /// that it is l, and not g, whose recommendation is followed.
 #[test]

@@ -41,6 +41,10 @@ pub(crate) fn is_named(package: &Package, relation: &Relation) -> bool {
 /// Whether installed packages meet a dependency.
 pub(crate) fn holds(installed: &[&Package], dep: &Dep) -> bool {
     match dep {
+        // What rpm itself understands.
+        Dep::Relation(Relation { name, constraint: Some(_) }) if name.starts_with("rpmlib(") => {
+            true
+        }
         Dep::Rich(Rich::And(all)) => all.iter().all(|dep| holds(installed, dep)),
         Dep::Rich(Rich::Or(all)) => all.iter().any(|dep| holds(installed, dep)),
         Dep::Rich(Rich::If { then, condition, otherwise }) => {

@@ -13,6 +13,7 @@ use depsolve::{Limits, LoadError};
 use rpm::md::Package;
 use rpm::{Dep, Relation, Rich};
 
+use crate::definition::{holds, is_named, provides};
 use crate::judge::{Answer, Judge};
 use crate::notation::Case;
 
@@ -61,8 +62,9 @@ const HIGHER: usize = 100;
 ///
 /// *Packages behind conditions.* A request or a weak dependency such as `(a if b else c)` can lead to b, but libsolv does
 /// not see this: unless something else leads to b, it gives b no rules, and may install it without what it requires or
-/// beside what it conflicts with. Ours is right, since such an answer is no installable set. Proof: b gets an Enhances that can
-/// never hold, which means nothing, but makes libsolv see it.
+/// beside what it conflicts with, or without the better half that a package of an inferior architecture needs. Ours is right,
+/// since such an answer is no installable set. Proof: b gets an Enhances that can never hold, which means nothing, but makes
+/// libsolv see it.
 ///
 /// *Paths within rich requests.* libsolv looks up a path within a rich request among provides only, but one that stands
 /// alone among files as well. Ours is right, since parentheses do not change what a path means, and since
@@ -84,22 +86,26 @@ fn excuse(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str>
 }
 
 fn excuse_within_bound(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<&'static str> {
-    let seen = with_conditions_seen(case);
-    if let Some(seen) = &seen
-        && judge.ask(seen).agrees(ours)
-    {
+    if is_proven_by_conditions(judge, case, ours) {
         return Some(CONDITIONS);
     }
     let provided = with_paths_provided(case)?;
     if judge.ask(&provided).agrees(ours) {
         return Some(PATHS);
     }
-    let both = with_conditions_seen(&provided)?;
-    judge.ask(&both).agrees(ours).then_some("both")
+    is_proven_by_conditions(judge, &provided, ours).then_some("both")
 }
 
-/// Makes libsolv see what requests and weak dependencies can lead to through conditions; nothing if there is no such package.
-fn with_conditions_seen(case: &Case) -> Option<Case> {
+/// What libsolv sees needlessly can change its answer as well, so it is shown less at first.
+fn is_proven_by_conditions(judge: &mut Judge, case: &Case, ours: &Answer) -> bool {
+    [false, true].into_iter().any(|backward| {
+        with_conditions_seen(case, backward).is_some_and(|seen| judge.ask(&seen).agrees(ours))
+    })
+}
+
+/// Makes libsolv see what requests and weak dependencies, the backward ones only if told, can lead to through conditions;
+/// nothing if there is no such package.
+fn with_conditions_seen(case: &Case, backward: bool) -> Option<Case> {
     let mut behind = Vec::new();
     case.requires.iter().for_each(|dep| conditional(dep, false, &mut behind));
     for package in &case.packages {
@@ -107,6 +113,9 @@ fn with_conditions_seen(case: &Case) -> Option<Case> {
             conditional(dep, false, &mut behind);
         }
         // libsolv asks whether a backward dependency can hold at all, and takes every condition for possible.
+        if !backward {
+            continue;
+        }
         for dep in package.supplements.iter().chain(&package.enhances) {
             conditional(dep, false, &mut behind);
         }
@@ -191,62 +200,11 @@ pub(crate) fn inconsistent(case: &Case, installs: &[String]) -> Vec<String> {
                 matches!(dep, Dep::Rich(_)) || !holds(&others, dep)
             })
             && package.obsoletes.iter().all(|relation| {
-                installed.iter().all(|other| {
-                    let bare = Package { nevra: other.nevra.clone(), ..Package::default() };
-                    other.nevra == package.nevra
-                        || !provides(&bare, &Dep::Relation(relation.clone()))
-                })
+                installed
+                    .iter()
+                    .all(|other| other.nevra == package.nevra || !is_named(other, relation))
             })
     };
     let broken = installed.iter().filter(|package| !is_consistent(package));
     broken.map(|package| package.nevra.to_string()).collect()
-}
-
-fn provides(package: &Package, dep: &Dep) -> bool {
-    match dep {
-        Dep::Relation(relation) => {
-            let nevra = &package.nevra;
-            let evr = format!("{}:{}-{}", nevra.epoch, nevra.version, nevra.release);
-            let own = Relation::versioned(&nevra.name, rpm::Op::Eq, &evr).unwrap();
-            own.overlaps(relation)
-                || package.provides.iter().any(|provide| provide.overlaps(relation))
-                || (relation.constraint.is_none() && package.files.contains(&relation.name))
-        }
-        Dep::Rich(Rich::With(all)) => all.iter().all(|dep| provides(package, dep)),
-        Dep::Rich(Rich::Without(a, b)) => provides(package, a) && !provides(package, b),
-        Dep::Rich(Rich::Or(all) | Rich::And(all)) => all.iter().any(|dep| provides(package, dep)),
-        Dep::Rich(
-            Rich::If { then, condition: _, otherwise }
-            | Rich::Unless { then, condition: _, otherwise },
-        ) => {
-            provides(package, then)
-                || otherwise.as_ref().is_some_and(|otherwise| provides(package, otherwise))
-        }
-    }
-}
-
-fn holds(installed: &[&Package], dep: &Dep) -> bool {
-    match dep {
-        // What rpm itself understands.
-        Dep::Relation(Relation { name, constraint: Some(_) }) if name.starts_with("rpmlib(") => {
-            true
-        }
-        Dep::Rich(Rich::And(all)) => all.iter().all(|dep| holds(installed, dep)),
-        Dep::Rich(Rich::Or(all)) => all.iter().any(|dep| holds(installed, dep)),
-        Dep::Rich(Rich::If { then, condition, otherwise }) => {
-            if holds(installed, condition) {
-                holds(installed, then)
-            } else {
-                otherwise.as_ref().is_none_or(|otherwise| holds(installed, otherwise))
-            }
-        }
-        Dep::Rich(Rich::Unless { then, condition, otherwise }) => {
-            if holds(installed, condition) {
-                otherwise.as_ref().is_some_and(|otherwise| holds(installed, otherwise))
-            } else {
-                holds(installed, then)
-            }
-        }
-        _ => installed.iter().any(|package| provides(package, dep)),
-    }
 }
