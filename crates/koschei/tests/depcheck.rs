@@ -10,6 +10,8 @@
 
 mod support;
 
+#[path = "depcheck/terminal.rs"]
+mod terminal;
 #[path = "depcheck/what_if.rs"]
 mod what_if;
 #[path = "depcheck/world.rs"]

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rpm::md::comps::{Comps, Group, Member, MemberKind};
 use rpm::md::repomd::Repomd;
@@ -175,7 +176,8 @@ pub(crate) struct Server {
 pub(crate) enum Instead {
     /// Answers with this status.
     Status(u16),
-    /// For addresses that contain this: sends half of the file and then nothing more, leaving the connection open.
+    /// For addresses that contain this: sends half of the file and then nothing more, leaving the connection open, until
+    /// the trouble is over.
     Hang(&'static str),
 }
 
@@ -199,7 +201,7 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, directory: &Path, instead: &Mutex<Option<Instead>>) {
+fn answer(mut stream: TcpStream, directory: &Path, trouble: &Mutex<Option<Instead>>) {
     let mut request = String::new();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let _ = reader.read_line(&mut request);
@@ -208,7 +210,7 @@ fn answer(mut stream: TcpStream, directory: &Path, instead: &Mutex<Option<Instea
         header.clear();
     }
     let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
-    let instead = instead.lock().unwrap().clone();
+    let instead = trouble.lock().unwrap().clone();
     let (status, body) = match (&instead, fs::read(directory.join(path))) {
         (Some(Instead::Status(status)), _) => (*status, b"sorry".to_vec()),
         (_, Ok(body)) => (200, body),
@@ -222,7 +224,12 @@ fn answer(mut stream: TcpStream, directory: &Path, instead: &Mutex<Option<Instea
     let part = if hang { &body[..body.len() / 2] } else { &body[..] };
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(part));
     if hang {
-        // Until the other side goes away.
-        let _ = stream.read(&mut [0]);
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    }
+    while hang && !matches!(stream.read(&mut [0]), Ok(0)) {
+        if trouble.lock().unwrap().is_none() {
+            let _ = stream.write_all(&body[part.len()..]);
+            break;
+        }
     }
 }
