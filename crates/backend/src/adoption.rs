@@ -135,7 +135,8 @@ async fn owner(
     let fitting: Vec<&AdoptionCandidate> = if let Some(target) = &request.target {
         candidates.iter().filter(|candidate| candidate.target == *target).collect()
     } else if let Some(repo_id) = request.repo_id() {
-        let Some(repo) = ctx.primary.call(calls::repo_info(repo_id)).await? else {
+        let koji = ctx.koji_that_builds().await?;
+        let Some(repo) = koji.call(calls::repo_info(repo_id)).await? else {
             return Ok(None);
         };
         candidates

@@ -13,7 +13,7 @@ use koschei_db::entities::Collection;
 use koschei_db::resolution::Origin;
 
 use crate::error::{Error, Result};
-use crate::hub::{Hub, Role};
+use crate::hub::{self, Hub, Role};
 use crate::progress::{DATABASE_LIMIT, Progress};
 use crate::repositories::Repositories;
 use crate::stop::Stop;
@@ -39,9 +39,7 @@ pub struct Context {
     /// The database.
     pub db: Pool,
     /// The Koji that builds.
-    pub primary: koji::Client,
-    /// The same, with what is known of whether it answers.
-    primary_hub: Hub,
+    primary: Hub,
     /// The Koji that repos, source packages and real builds of collections in secondary mode come from.
     secondary: Option<Hub>,
     /// Repositories, fetched and kept.
@@ -62,26 +60,38 @@ impl Context {
     /// # Errors
     /// When the configuration of Koji does not fit together.
     pub fn new(config: Config, db: Pool, stop: Stop) -> Result<Self> {
+        Self::with_patience(config, db, stop, hub::PATIENCE)
+    }
+
+    /// The same with other patience with a hub that gives no sign of life.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_patience(
+        config: Config,
+        db: Pool,
+        stop: Stop,
+        patience: Duration,
+    ) -> Result<Self> {
         let primary = for_steps(config.koji_config.client_config()?);
         // Nothing else in a step takes longer than one call to Koji, and the last attempt begins before it is given up;
         // but for downloads, see `universe`.
         let call = 2 * primary.session.timeout + RETRY_PAUSE * (RETRIES + 1);
         let progress = Progress::new(DATABASE_LIMIT, call + DATABASE_LIMIT);
-        let primary_hub = Hub::new(Role::Primary, primary);
+        let primary = Hub::new(Role::Primary, primary, patience);
         let secondary = match &config.secondary_koji_config {
             None => None,
             Some(secondary) => {
                 // The secondary Koji is only ever read.
                 let config = for_steps(secondary.koji.anonymous_client_config()?);
-                Some(Hub::new(Role::Secondary, config))
+                Some(Hub::new(Role::Secondary, config, patience))
             }
         };
         let repositories = Repositories::new(&config)?;
         Ok(Self {
             config: Arc::new(config),
             db,
-            primary: primary_hub.any_client().clone(),
-            primary_hub,
+            primary,
             secondary,
             repositories,
             stop,
@@ -135,7 +145,7 @@ impl Context {
     /// # Errors
     /// When it takes calls and does not answer them.
     pub async fn koji_that_builds(&self) -> Result<&koji::Client> {
-        self.primary_hub.client().await
+        self.primary.client().await
     }
 
     /// The configuration of a collection's own Koji.

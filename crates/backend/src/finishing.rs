@@ -410,7 +410,7 @@ async fn delete(ctx: &Context, build: &RunningBuild, reason: &Reason) -> Result<
 }
 
 async fn cancel(ctx: &Context, build: &RunningBuild, mut reason: Reason) -> Result<bool> {
-    match ctx.primary.call(calls::cancel_task(build.task_id.into())).await {
+    match ctx.koji_that_builds().await?.call(calls::cancel_task(build.task_id.into())).await {
         Ok(()) => {}
         // It is not ours, or gone: nothing that could be cancelled.
         Err(error)

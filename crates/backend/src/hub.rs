@@ -4,6 +4,9 @@
 //! them. So before a hub is asked for anything it is asked for a sign of life, with little patience; when there is none,
 //! its collections have to do without, and it is left alone for a while, longer each time.
 //!
+//! A hub may also fall silent in the middle of a call. So a call that takes long is waited for only as long as the hub gives
+//! signs of life to others.
+//!
 //! The primary Koji is asked by everything, and says quickly enough that it is offline or cannot be reached. Of it only
 //! silence counts.
 
@@ -20,7 +23,7 @@ use tokio::time::error::Elapsed;
 use crate::error::{Error, Result};
 
 /// How long it may take to give a sign of life.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// When waiting took so much longer than that, it was us who stood still, and it says nothing about the hub.
 const STOOD_STILL: Duration = Duration::from_secs(1);
@@ -76,9 +79,10 @@ enum State {
 }
 
 impl Hub {
-    pub(crate) fn new(role: Role, config: ClientConfig) -> Self {
+    pub(crate) fn new(role: Role, mut config: ClientConfig, patience: Duration) -> Self {
+        let patience = patience.min(config.session.timeout);
         let mut impatient = config.clone();
-        let patience = PATIENCE.min(impatient.session.timeout);
+        config.session.sign_of_life_after = Some(patience);
         impatient.session.timeout = patience;
         impatient.session.max_retries = 0;
         impatient.login = Login::Anonymous;
@@ -89,11 +93,6 @@ impl Hub {
             patience,
             state: Arc::new(Mutex::new(State::Unknown)),
         }
-    }
-
-    /// Its client, whether it answers or not.
-    pub(crate) fn any_client(&self) -> &koji::Client {
-        &self.client
     }
 
     /// Its client, if it answers.

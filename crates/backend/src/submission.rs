@@ -56,6 +56,8 @@ pub async fn submit(
     };
     let (request, repo_id) = request(ctx, collection, &tagged, arches).await?;
     let priority = ctx.config.koji_config.task_priority;
+    // Before anything is written down: a Koji that does not answer is not even asked.
+    let koji = ctx.koji_that_builds().await?;
     // From here to the commit a crash leaves a build that nobody knows; the entry tells whoever is next to look for it.
     let mut conn = acquire(ctx).await?;
     if !submissions::begin(&mut conn, package_id).await? {
@@ -63,7 +65,7 @@ pub async fn submit(
     }
     drop(conn);
     ctx.require_adoption();
-    let task_id = match ctx.primary.call(calls::build(&request, Some(priority))).await {
+    let task_id = match koji.call(calls::build(&request, Some(priority))).await {
         Ok(task_id) => stored_id("a task id", task_id)?,
         Err(error) => {
             if !error.may_have_taken_effect() {
@@ -92,7 +94,7 @@ pub async fn submit(
     commit(transaction).await?;
     ctx.adoption_done();
     let Some(build_id) = inserted else {
-        if let Err(error) = ctx.primary.call(calls::cancel_task(task_id.into())).await {
+        if let Err(error) = koji.call(calls::cancel_task(task_id.into())).await {
             warn!(task = task_id, "the build of a deleted package cannot be cancelled: {error}");
         }
         return Ok(Submitted::PackageGone);

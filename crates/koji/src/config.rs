@@ -74,6 +74,10 @@ pub struct SessionOptions {
     /// After so long a call is not repeated any more, however often it may be: a hub that takes calls and never answers
     /// them costs `timeout` for each attempt. None sets no limit.
     pub give_up_after: Option<Duration>,
+    /// A call that has not been answered for so long is waited for only as long as the hub gives signs of life: it is asked
+    /// for one, again and again, and has the same time to answer that. A hub may need long for a long list; one that takes
+    /// calls and answers none is not worth `timeout`. None never asks.
+    pub sign_of_life_after: Option<Duration>,
 }
 
 impl Default for SessionOptions {
@@ -86,6 +90,7 @@ impl Default for SessionOptions {
             offline_retry: true,
             offline_retry_interval: Duration::from_secs(120),
             give_up_after: None,
+            sign_of_life_after: None,
         }
     }
 }

@@ -479,6 +479,33 @@ async fn a_hub_that_never_answers_costs_one_timeout_when_patience_has_an_end() {
     drop(listener);
 }
 
+#[tokio::test]
+async fn a_hub_that_falls_silent_is_given_up_long_before_the_timeout_and_one_that_is_slow_is_not() {
+    let hub = Hub::start();
+    let mut config = ClientConfig { login: Hub::login(), ..hub.config() };
+    config.session.timeout = Duration::from_secs(600);
+    config.session.sign_of_life_after = Some(Duration::from_secs(2));
+    let client = Client::new(config);
+    who(&client).await.unwrap();
+    // It thinks for longer than a sign of life may take, and answers others meanwhile.
+    hub.troubles([Trouble::Slow(Duration::from_secs(7))]);
+    build(&client).await.unwrap();
+    assert!(hub.seen("getLoggedInUser").len() > 1, "it was asked whether it is there");
+
+    let silence = || Trouble::Silence(Duration::from_secs(600));
+    hub.troubles([silence(), silence()]);
+    let begin = Instant::now();
+    let error = build(&client).await.unwrap_err();
+    // The build may have been made, and nobody asks for it again without looking.
+    assert!(matches!(error, Error::Unconfirmed { .. }), "{error:?}");
+    hub.troubles([silence(), silence()]);
+    let error = channel(&client).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { tries: 1, .. }), "{error:?}");
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+    assert_eq!(hub.executed("build"), 1);
+    channel(&client).await.unwrap();
+}
+
 // Stopping
 
 #[tokio::test]

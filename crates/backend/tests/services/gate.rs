@@ -1,6 +1,7 @@
 //! A gate before a server: connections go through it, slowly, damaged, or not at all, as a test wants.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,23 +24,34 @@ pub(crate) enum Passage {
 /// A gate; it ends with the test.
 pub(crate) struct Gate {
     address: SocketAddr,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     passage: watch::Sender<Passage>,
+    /// What somebody asks for when it falls silent.
+    last_words: Mutex<Option<&'static str>>,
 }
 
 impl Gate {
     pub(crate) async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (passage, watched) = watch::channel(Passage::Open);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let watched = watched.clone();
-                if *watched.borrow() != Passage::Shut {
-                    tokio::spawn(pass(client, server, watched));
+        let inner = Arc::new(Inner {
+            passage: watch::Sender::new(Passage::Open),
+            last_words: Mutex::new(None),
+        });
+        tokio::spawn({
+            let inner = Arc::clone(&inner);
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    if *inner.passage.borrow() != Passage::Shut {
+                        tokio::spawn(pass(client, server, Arc::clone(&inner)));
+                    }
                 }
             }
         });
-        Self { address, passage }
+        Self { address, inner }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -47,16 +59,48 @@ impl Gate {
     }
 
     pub(crate) fn set(&self, passage: Passage) {
-        self.passage.send_replace(passage);
+        self.inner.passage.send_replace(passage);
+    }
+
+    /// Lets it fall silent when somebody asks for something with these words in it, which still arrives.
+    pub(crate) fn fall_silent_at(&self, words: &'static str) {
+        *self.inner.last_words.lock().unwrap() = Some(words);
+    }
+
+    /// Whether it has fallen silent.
+    pub(crate) fn is_silent(&self) -> bool {
+        *self.inner.passage.borrow() == Passage::Silent
     }
 }
 
-async fn pass(client: TcpStream, server: SocketAddr, mut passage: watch::Receiver<Passage>) {
+impl Inner {
+    fn hear(&self, piece: &[u8]) {
+        let mut last_words = self.last_words.lock().unwrap();
+        if let Some(words) = *last_words
+            && String::from_utf8_lossy(piece).contains(words)
+        {
+            *last_words = None;
+            self.passage.send_replace(Passage::Silent);
+        }
+    }
+}
+
+async fn pass(client: TcpStream, server: SocketAddr, inner: Arc<Inner>) {
+    let mut passage = inner.passage.subscribe();
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let mut watched = passage.clone();
-    let asking = tokio::io::copy(&mut from_client, &mut to_server);
+    let asking = async {
+        let mut piece = vec![0; 1 << 16];
+        while let Ok(size @ 1..) = from_client.read(&mut piece).await {
+            inner.hear(&piece[..size]);
+            if to_server.write_all(&piece[..size]).await.is_err() {
+                return;
+            }
+        }
+        let _ = to_server.shutdown().await;
+    };
     let answering = async {
         let mut piece = vec![0; 1 << 16];
         while let Ok(size @ 1..) = from_server.read(&mut piece).await {

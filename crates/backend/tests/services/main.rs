@@ -21,5 +21,6 @@ mod repo_resolver;
 mod running;
 mod scheduler;
 mod secondary;
+mod silence;
 mod together;
 mod world;

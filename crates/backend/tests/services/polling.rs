@@ -171,7 +171,7 @@ async fn a_real_build_began_and_ended_with_its_task() {
     .fetch_one(&world.db)
     .await
     .unwrap();
-    let task = world.ctx.primary.call(calls::get_task_info(task.into())).await.unwrap().unwrap();
+    let task = world.koji().await.call(calls::get_task_info(task.into())).await.unwrap().unwrap();
     assert_eq!(started, task.created());
     assert_eq!(Some(finished), task.completed());
 }
@@ -184,14 +184,14 @@ async fn a_package_that_koji_lists_without_any_build_is_left_alone() {
     let before = world.texts(everything).await;
     let what =
         calls::ListTagged { inherit: true, package: Some("zlib"), ..calls::ListTagged::default() };
-    for build in world.ctx.primary.call(calls::list_tagged(TAG, what.clone())).await.unwrap() {
+    for build in world.koji().await.call(calls::list_tagged(TAG, what.clone())).await.unwrap() {
         assert!(world.sim.set_tagged(&build.nvr, &build.tag_name, false));
     }
     // Older ones may have come to light.
-    for build in world.ctx.primary.call(calls::list_tagged(TAG, what.clone())).await.unwrap() {
+    for build in world.koji().await.call(calls::list_tagged(TAG, what.clone())).await.unwrap() {
         assert!(world.sim.set_tagged(&build.nvr, &build.tag_name, false));
     }
-    assert!(world.ctx.primary.call(calls::list_tagged(TAG, what)).await.unwrap().is_empty());
+    assert!(world.koji().await.call(calls::list_tagged(TAG, what)).await.unwrap().is_empty());
     clean(polling::step(&world.ctx).await.unwrap());
     assert_eq!(world.texts(everything).await, before);
     assert_eq!(world.state("zlib").await, "ok");

@@ -155,7 +155,7 @@ async fn a_build_that_was_canceled_in_koji_never_was() {
     let world = World::settled().await;
     world.sim.hold_builds(true);
     let task = world.submit(&["zlib"]).await[0];
-    world.ctx.primary.call(calls::cancel_task(task)).await.unwrap();
+    world.koji().await.call(calls::cancel_task(task)).await.unwrap();
     poll(&world).await;
     assert_eq!(world.number(SCRATCH).await, 0);
     world.check_tasks().await;
@@ -267,7 +267,7 @@ async fn a_build_began_and_ended_with_its_task_whatever_our_clock_said() {
     .fetch_one(&world.db)
     .await
     .unwrap();
-    let task = world.ctx.primary.call(calls::get_task_info(task)).await.unwrap().unwrap();
+    let task = world.koji().await.call(calls::get_task_info(task)).await.unwrap().unwrap();
     assert_eq!((started, Some(finished)), (task.created(), task.completed()));
 }
 

@@ -13,7 +13,7 @@ async fn a_build_is_submitted_as_koji_wants_it() {
     let world = World::settled().await;
     world.sim.hold_builds(true);
     let task = world.submit(&["xz"]).await[0];
-    let task = world.ctx.primary.call(calls::get_task_info(task)).await.unwrap().unwrap();
+    let task = world.koji().await.call(calls::get_task_info(task)).await.unwrap().unwrap();
     let request = task.build_request().unwrap();
     let srpm = world.texts("SELECT version || '/' || release FROM build JOIN package ON package.id = package_id WHERE name = 'xz' AND state = 2").await;
     assert!(
@@ -182,7 +182,7 @@ async fn a_package_that_is_tagged_nowhere_is_set_aside_until_it_is_tagged_again(
         calls::ListTagged { inherit: true, package: Some("zlib"), ..calls::ListTagged::default() };
     let mut untagged = Vec::new();
     loop {
-        let tagged = world.ctx.primary.call(calls::list_tagged(TAG, what.clone())).await.unwrap();
+        let tagged = world.koji().await.call(calls::list_tagged(TAG, what.clone())).await.unwrap();
         let Some(build) = tagged.into_iter().next() else { break };
         let tag = build.tag_name.clone();
         assert!(!untagged.contains(&(build.nvr.clone(), tag.clone())), "{build:?}");
@@ -288,9 +288,10 @@ async fn what_a_crash_left_in_koji_is_adopted_at_the_next_start() {
     world.calm().await;
     // What the scheduler sends, without what it writes.
     let srpm = world.texts("SELECT version || '/' || release || '/src/xz-' || version || '-' || release || '.src.rpm' FROM build JOIN package ON package.id = package_id WHERE name = 'xz'").await;
+    let koji = world.koji().await;
     let submit = |source: String, target: Option<&str>, options: Struct| {
         let request = BuildRequest { source, target: target.map(str::to_owned), options };
-        world.ctx.primary.call(calls::build(&request, Some(30)))
+        koji.call(calls::build(&request, Some(30)))
     };
     let scratch = || Struct::new().with("scratch", true);
     let ours = format!("../packages/xz/{}", srpm[0]);
@@ -405,7 +406,7 @@ async fn what_is_built_is_the_latest_build_in_the_tag_also_if_it_is_not_known_ye
     world.push(&Push::of("zlib").version("2.2.0")).await;
     world.sim.hold_builds(true);
     let task = world.submit(&["zlib"]).await[0];
-    let task = world.ctx.primary.call(calls::get_task_info(task)).await.unwrap().unwrap();
+    let task = world.koji().await.call(calls::get_task_info(task)).await.unwrap().unwrap();
     let source = task.build_request().unwrap().source;
     assert!(source.contains("/zlib/2.2.0/"), "{source}");
     let version = "SELECT version FROM build WHERE state = 2";

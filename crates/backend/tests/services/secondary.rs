@@ -227,7 +227,7 @@ async fn a_secondary_koji_that_is_away_keeps_back_only_its_own_collections() {
                 WHERE secondary_mode";
     let why = world.texts(why).await;
     assert!(its(&why[0]), "{why:?}");
-    let tag = world.ctx.primary.call(calls::get_tag(TAG)).await.unwrap();
+    let tag = world.koji().await.call(calls::get_tag(TAG)).await.unwrap();
     assert!(tag.is_some());
 }
 

@@ -135,6 +135,11 @@ impl World {
         Context::new(config, self.db.clone(), Stop::never()).unwrap()
     }
 
+    /// The Koji that builds.
+    pub(crate) async fn koji(&self) -> &koji::Client {
+        self.ctx.koji_that_builds().await.unwrap()
+    }
+
     pub(crate) async fn connection(&self) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
         self.db.acquire().await.unwrap()
     }
@@ -187,7 +192,7 @@ impl World {
     pub(crate) async fn push(&self, push: &Push) -> i64 {
         let task = self.sim.push(push).expect("the world has this source package");
         if self.sim.wait_for_task(task).await != Some(2) {
-            let result = self.ctx.primary.call(calls::get_task_result(task)).await;
+            let result = self.koji().await.call(calls::get_task_result(task)).await;
             panic!("the real build of {} fails: {result:?}", push.source);
         }
         self.new_repo().await
@@ -201,13 +206,13 @@ impl World {
 
     /// Scratch builds in Koji.
     pub(crate) async fn scratch_tasks(&self) -> Vec<Task> {
-        let user = self.ctx.primary.call(calls::get_logged_in_user()).await.unwrap().unwrap();
+        let user = self.koji().await.call(calls::get_logged_in_user()).await.unwrap().unwrap();
         let what = calls::ListTasks {
             owner: Some(user.id),
             method: Some("build"),
             ..calls::ListTasks::default()
         };
-        self.ctx.primary.call(calls::list_tasks(what)).await.unwrap()
+        self.koji().await.call(calls::list_tasks(what)).await.unwrap()
     }
 
     /// Every task of ours in Koji has exactly one build or a reason to have none, and every scratch build has its task.

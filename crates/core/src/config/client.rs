@@ -103,5 +103,6 @@ fn session_options(options: &FreeForm) -> Result<SessionOptions, ClientProblem> 
         offline_retry: truth("offline_retry", usual.offline_retry)?,
         offline_retry_interval: seconds("offline_retry_interval", usual.offline_retry_interval)?,
         give_up_after: usual.give_up_after,
+        sign_of_life_after: usual.sign_of_life_after,
     })
 }

@@ -472,6 +472,7 @@ fn all_six_session_options_reach_the_client() {
         offline_retry: false,
         offline_retry_interval: Duration::from_secs(11),
         give_up_after: None,
+        sign_of_life_after: None,
     };
     assert_eq!(session, expected);
 }

@@ -66,6 +66,8 @@ pub(super) enum FailureKind {
     MaybeSent,
     /// It may have been executed; and the connection was an old one, which servers close as they like.
     KeepAliveDropped,
+    /// It may have been executed, and the hub gives no sign of life any more: another attempt would find the same.
+    Silent,
     /// It cannot have been executed, and trying again is of no use until a person has changed something.
     Setup,
 }

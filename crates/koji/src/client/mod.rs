@@ -10,16 +10,16 @@ mod multicall;
 mod session;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use self::http::{Answer, Failure, FailureKind, Http, Proof, Request};
 pub use self::multicall::Multicall;
 use self::session::{Identity, Session};
-use crate::calls::{Access, Call};
+use crate::calls::{self, Access, Call};
 use crate::config::{ClientConfig, Login};
 use crate::error::{Error, FaultKind};
 use crate::xmlrpc::{Fault, Limits, MethodCall, Value, decode_response, encode_call};
@@ -29,6 +29,10 @@ const MAX_LOGINS_PER_CALL: u32 = 3;
 
 /// While a hub cannot be reached, every so many attempts are worth a line in the log.
 const ATTEMPTS_PER_WARNING: u32 = 15;
+
+/// When waiting for a sign of life took so much longer than it may, it was us who stood still, and it says nothing about the
+/// hub.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// A client of one hub. Clones share its connections and its session.
 #[derive(Clone, Debug)]
@@ -208,10 +212,13 @@ impl Client {
                     _ => return Err(Error::of_fault(&self.inner.hub, &call.method, fault)),
                 },
                 Attempt::Failed(failure) => {
+                    let silent = failure.kind == FailureKind::Silent;
                     match failure.kind {
                         FailureKind::Setup => return Err(self.setup(call, failure.reason)),
                         FailureKind::NotSent => {}
-                        FailureKind::MaybeSent => uncertain = Some(failure.reason.clone()),
+                        FailureKind::MaybeSent | FailureKind::Silent => {
+                            uncertain = Some(failure.reason.clone());
+                        }
                         FailureKind::KeepAliveDropped => {
                             uncertain = Some(failure.reason.clone());
                             if !std::mem::replace(&mut keep_alive_dropped, true) {
@@ -222,7 +229,7 @@ impl Client {
                     tries += 1;
                     let may_retry = session.is_some() || options.anon_retry;
                     let patient = options.give_up_after.is_none_or(|limit| begun.elapsed() < limit);
-                    if !may_retry || !patient || tries > options.max_retries {
+                    if !may_retry || !patient || silent || tries > options.max_retries {
                         return Err(match (access, uncertain) {
                             (Access::Once, Some(reason)) => self.unconfirmed(call, reason),
                             _ => self.unreachable(call, failure.reason, tries),
@@ -268,10 +275,51 @@ impl Client {
                 self.request(Some((session, number)), Arc::clone(body), access)
             }
         };
-        match read_answer(inner.http.exchange(request).await) {
+        match read_answer(self.exchange(request).await) {
             Outcome::Value(value) => Ok(value),
             Outcome::Fault(fault) => Err(Attempt::Fault(fault)),
             Outcome::Failed(failure) => Err(Attempt::Failed(failure)),
+        }
+    }
+
+    /// One exchange, which is waited for as long as the hub is alive.
+    async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
+        let exchange = self.inner.http.exchange(request);
+        let Some(patience) = self.inner.config.session.sign_of_life_after else {
+            return exchange.await;
+        };
+        tokio::select! {
+            biased;
+            exchanged = exchange => exchanged,
+            () = self.until_silent(patience) => Err(Failure {
+                reason: format!(
+                    "the hub has answered nothing for {} seconds",
+                    2 * patience.as_secs()
+                ),
+                kind: FailureKind::Silent,
+            }),
+        }
+    }
+
+    /// Asks the hub for a sign of life after every such time, until it has as much time again and gives none.
+    async fn until_silent(&self, patience: Duration) {
+        let question = Arc::new(encode_call(&calls::get_logged_in_user().method));
+        loop {
+            sleep(patience).await;
+            let request = Request {
+                url: self.inner.config.server.clone(),
+                headers: Vec::new(),
+                body: Arc::clone(&question),
+                proof: Proof::None,
+                timeout: 2 * patience,
+                fresh_connection: true,
+            };
+            let begun = Instant::now();
+            // Whatever it says, it is there; and that it takes no connection the call itself will hear of.
+            let sign = timeout(patience, self.inner.http.exchange(request)).await;
+            if sign.is_err() && begun.elapsed() < patience + STOOD_STILL {
+                return;
+            }
         }
     }
 

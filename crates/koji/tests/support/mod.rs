@@ -138,6 +138,7 @@ impl Hub {
             offline_retry: true,
             offline_retry_interval: Duration::from_millis(10),
             give_up_after: None,
+            sign_of_life_after: None,
         };
         ClientConfig { session, ..ClientConfig::anonymous(&self.url) }
     }

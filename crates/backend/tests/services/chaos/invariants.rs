@@ -17,7 +17,7 @@ impl Chaos {
     pub(super) async fn check_limit(&self) {
         let running = self.world.number("SELECT count(*) FROM build WHERE state = 2").await;
         assert!(running <= i64::from(MAX_BUILDS), "{running} builds run at once");
-        let koji = &self.world.ctx.primary;
+        let koji = self.world.koji().await;
         let user = koji.call(calls::get_logged_in_user()).await.unwrap().unwrap();
         let what = ListTasks {
             owner: Some(user.id),
@@ -99,7 +99,7 @@ impl Chaos {
     /// What Koji names as latest is the newest real build that we have.
     async fn check_real_builds(&self) {
         let what = ListTagged { latest: true, inherit: true, ..ListTagged::default() };
-        let latest = self.world.ctx.primary.call(calls::list_tagged(TAG, what)).await.unwrap();
+        let latest = self.world.koji().await.call(calls::list_tagged(TAG, what)).await.unwrap();
         assert!(latest.len() > 20);
         let known: HashSet<String> = self
             .world
@@ -195,7 +195,7 @@ impl Chaos {
         let all: BTreeSet<i32> = of.iter().map(|(repo, _)| *repo).collect();
         let mut usable = Vec::new();
         for repo in all {
-            let known = self.world.ctx.primary.call(calls::repo_info(repo.into())).await.unwrap();
+            let known = self.world.koji().await.call(calls::repo_info(repo.into())).await.unwrap();
             if known.is_some_and(|repo| repo.state.is_usable()) {
                 usable.push(repo);
             }
