@@ -67,12 +67,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_patience(
-        config: Config,
-        db: Pool,
-        stop: Stop,
-        patience: Duration,
-    ) -> Result<Self> {
+    pub fn with_patience(config: Config, db: Pool, stop: Stop, patience: Duration) -> Result<Self> {
         let primary = for_steps(config.koji_config.client_config()?);
         // Nothing else in a step takes longer than one call to Koji, and the last attempt begins before it is given up;
         // but for downloads, see `universe`.

@@ -130,7 +130,8 @@ async fn send_all(
 async fn send(ctx: &Context, publisher: &Publisher, waiting: &Waiting) -> Result<bool> {
     let dropped = match readable(ctx, waiting) {
         None => true,
-        Some(message) => match publisher.publish(&message).await {
+        // A broker that is short of memory or disk may take its time, and says so.
+        Some(message) => match ctx.progress.during(publisher.publish(&message)).await {
             Err(error @ fedora_messaging::Error::Unsendable { .. }) => {
                 error!(id = waiting.message_id, "{error}; dropped");
                 true

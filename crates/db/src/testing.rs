@@ -146,9 +146,14 @@ fn python() -> &'static str {
 /// A private cluster of the test's own, with a database `koschei` that has the current schema: for tests in which the
 /// database goes away ([`Cluster::stop`], [`Cluster::restart`]).
 pub async fn cluster() -> (Cluster, DatabaseConfig) {
-    let cluster = Cluster::start(Options::ephemeral(temporary_directory()))
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    cluster_with(|_| ()).await
+}
+
+/// The same with other options.
+pub async fn cluster_with(change: impl FnOnce(&mut Options)) -> (Cluster, DatabaseConfig) {
+    let mut options = Options::ephemeral(temporary_directory());
+    change(&mut options);
+    let cluster = Cluster::start(options).await.unwrap_or_else(|error| panic!("{error}"));
     cluster.create_database("koschei").await.expect("a new cluster takes a database");
     let config = cluster.config("koschei", "koschei-test");
     let mut connection = connect_one(&config).await.expect("the test cluster answers");

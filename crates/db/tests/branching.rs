@@ -438,3 +438,31 @@ async fn a_collection_with_packages_is_deleted_only_by_force_and_with_everything
     assert_eq!(left, 0);
     assert_eq!(newest_log(&mut connection).await, "Collection rawhide deleted with 150 packages");
 }
+
+#[tokio::test]
+async fn branching_forking_and_deleting_a_collection_tell_nobody_and_tracking_does() {
+    let (_database, mut connection) = world().await;
+    // As on the connections of a process that publishes.
+    sqlx::query("SELECT set_config('koschei.publishing', 'on', false)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let told = "SELECT count(*) FROM outbox";
+    administration::branch_collection(&mut connection, &me(), &branch()).await.unwrap();
+    administration::fork_collection(&mut connection, &me(), &fork()).await.unwrap();
+    administration::delete_collection(&mut connection, &me(), "side", true).await.unwrap();
+    assert_eq!(number(&mut connection, told).await, 0);
+    let names: Vec<String> = sqlx::query_scalar(
+        "UPDATE package SET tracked = false
+          WHERE id = (SELECT package.id FROM package JOIN collection ON collection.id = collection_id
+                       WHERE collection.name = 'rawhide' AND tracked AND NOT blocked AND resolved
+                         AND last_complete_build_state IS NOT NULL LIMIT 1)
+         RETURNING name",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(names.len(), 1);
+    administration::track(&mut connection, &me(), "rawhide", &names).await.unwrap();
+    assert_eq!(number(&mut connection, told).await, 1);
+}

@@ -1,10 +1,17 @@
 //! Sending messages, one after the other, each confirmed by the broker.
+//!
+//! A broker that is short of memory or disk stops reading from whoever publishes, and says so. What was sent by then is
+//! on its way: giving up and sending it again would make one copy more of it with every attempt, which all arrive once the
+//! broker reads again. So that is waited for, for as long as the connection lasts.
+
+use std::pin::pin;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation, Connection};
+use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::connection::{open, within};
+use crate::connection::{PATIENCE, open, within};
 use crate::error::Error;
 use crate::message::Message;
 
@@ -13,7 +20,7 @@ use crate::message::Message;
 pub struct Publisher {
     config: Config,
     // Dropped, it closes the channel.
-    _connection: Connection,
+    connection: Connection,
     channel: Channel,
 }
 
@@ -30,11 +37,11 @@ impl Publisher {
             Ok(channel)
         });
         let channel = prepared.await?.map_err(|source| Error::connect(&config.amqp_url, source))?;
-        Ok(Self { config: config.clone(), _connection: connection, channel })
+        Ok(Self { config: config.clone(), connection, channel })
     }
 
-    /// Sends a message and waits until the broker has taken it. A message that no queue wants counts as taken, as with
-    /// every publisher.
+    /// Sends a message and waits until the broker has taken it; for ever, when the broker says that it takes none for now. A
+    /// message that no queue wants counts as taken, as with every publisher.
     ///
     /// # Errors
     /// When the broker does not take it or did not say so: the message may then have been sent or not, and is to be sent
@@ -56,7 +63,7 @@ impl Publisher {
                 .await?
                 .await
         };
-        match within(&self.config, "confirm a message", sending).await? {
+        match self.while_blocked(sending).await? {
             Ok(Confirmation::Ack(_)) => Ok(()),
             Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => {
                 Err(Error::NotTaken { broker: broker(), reason: "it says no".to_owned() })
@@ -65,6 +72,39 @@ impl Publisher {
                 Err(Error::NotTaken { broker: broker(), reason: source.to_string() })
             }
             Err(source) => Err(Error::Lost { broker: broker(), reason: source.to_string() }),
+        }
+    }
+
+    /// Waits for a confirmation, with patience for a broker that says that it takes nothing for now.
+    async fn while_blocked<T>(&self, answer: impl Future<Output = T>) -> Result<T, Error> {
+        let mut answer = pin!(answer);
+        let broker = &self.config.amqp_url;
+        let mut blocked = false;
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut answer).await {
+                Ok(answer) => {
+                    if blocked {
+                        info!("the message broker {broker} takes messages again");
+                    }
+                    return Ok(answer);
+                }
+                Err(_) if self.connection.status().blocked() => {
+                    if !blocked {
+                        warn!(
+                            "the message broker {broker} takes no messages for now, because it is short of \
+                             memory or disk; they wait"
+                        );
+                    }
+                    blocked = true;
+                }
+                Err(_) => {
+                    return Err(Error::Slow {
+                        broker: broker.to_string(),
+                        what: "confirm a message",
+                        seconds: PATIENCE.as_secs(),
+                    });
+                }
+            }
         }
     }
 }

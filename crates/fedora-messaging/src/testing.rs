@@ -18,6 +18,9 @@ use crate::config::{Binding, Config, Queue, Tls};
 /// Where Debian and Fedora put the program. Their wrapper in the search path would change the user and the directories.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/// Its administrators' tool.
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+
 /// How long the broker may take to come up, and the package index to answer.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -29,6 +32,15 @@ pub struct Broker {
     ports: Ports,
     // A shell that holds the processes; it ends them when the pipe to it closes.
     keeper: Option<Child>,
+}
+
+/// What a broker can be short of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Memory.
+    Memory,
+    /// Disk.
+    Disk,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,11 +110,33 @@ impl Broker {
     /// # Panics
     /// When it does not come up.
     pub fn run(&mut self) {
-        let Ports { plain, distribution, mapper, .. } = self.ports;
         let path = self.directory.path();
-        let keeper = Command::new("sh")
+        let keeper = self
+            .in_its_environment("sh")
             .args(["-c", KEEPER, SERVER])
             .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        self.keeper = Some(keeper);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.answers() {
+            if Instant::now() > deadline {
+                let log = std::fs::read_to_string(path.join("log/output")).unwrap_or_default();
+                panic!("RabbitMQ does not come up:\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// A command that finds this broker, and whose broker has everything in its own directory.
+    fn in_its_environment(&self, program: &str) -> Command {
+        let Ports { plain, distribution, mapper, .. } = self.ports;
+        let path = self.directory.path();
+        let mut command = Command::new(program);
+        command
             // Where Erlang would leave its dumps.
             .current_dir(path)
             .env_clear()
@@ -120,21 +154,34 @@ impl Broker {
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", path.join("plugins"))
             .env("RABBITMQ_MNESIA_BASE", path.join("data"))
             .env("RABBITMQ_LOG_BASE", path.join("log"))
-            .env("RABBITMQ_PID_FILE", path.join("pid"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell");
-        self.keeper = Some(keeper);
-        let deadline = Instant::now() + PATIENCE;
-        while !self.answers() {
-            if Instant::now() > deadline {
-                let log = std::fs::read_to_string(path.join("log/output")).unwrap_or_default();
-                panic!("RabbitMQ does not come up:\n{log}");
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+            .env("RABBITMQ_PID_FILE", path.join("pid"));
+        command
+    }
+
+    /// What administrators do with `rabbitmqctl`.
+    ///
+    /// # Panics
+    /// When it does not work.
+    pub fn control(&self, arguments: &[&str]) {
+        let output = self.in_its_environment(CONTROL).args(arguments).output().expect(CONTROL);
+        assert!(
+            output.status.success(),
+            "rabbitmqctl {arguments:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Lets it be short of memory or of disk, by its own judgement, or of neither. While it is, it reads nothing from whoever
+    /// publishes.
+    ///
+    /// # Panics
+    /// When that cannot be set.
+    pub fn set_shortage(&self, shortage: Option<Shortage>) {
+        let memory = if shortage == Some(Shortage::Memory) { "0.0" } else { "0.4" };
+        self.control(&["set_vm_memory_high_watermark", memory]);
+        let disk = if shortage == Some(Shortage::Disk) { "1000000GB" } else { "1MB" };
+        self.control(&["set_disk_free_limit", disk]);
     }
 
     /// Whether it greets a client: it answers a wrong greeting with the right one.

@@ -9,7 +9,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fedora_messaging::testing::{Broker, OriginalReceiver};
+use fedora_messaging::testing::{Broker, OriginalReceiver, Shortage};
 use fedora_messaging::{Consumer, Delivery, Error, Message, Publisher, Severity};
 use serde_json::json;
 
@@ -187,6 +187,30 @@ async fn a_broker_that_is_away_may_come_back_with_everything_in_durable_queues()
     let delivery = next(&mut consumer).await;
     assert_eq!(delivery.id.as_deref(), Some("1"));
     assert!(delivery.redelivered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_short_of_memory_or_disk_is_waited_for_and_gets_one_copy() {
+    let broker = Broker::start();
+    let config = broker.with_queue("short", &["short"]);
+    let mut consumer = Consumer::connect(&config, "test").await.unwrap();
+    let publisher = Publisher::connect(&config, "test").await.unwrap();
+    let set = |shortage| tokio::task::block_in_place(|| broker.set_shortage(shortage));
+    for (shortage, id) in [(Shortage::Memory, "memory"), (Shortage::Disk, "disk")] {
+        set(Some(shortage));
+        // Longer than a broker may take that does not say why.
+        let message = message("short", id);
+        let mut sending = std::pin::pin!(publisher.publish(&message));
+        let waited = tokio::time::timeout(Duration::from_secs(35), &mut sending).await;
+        assert!(waited.is_err(), "{shortage:?}: {waited:?}");
+        set(None);
+        sending.await.unwrap();
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.id.as_deref(), Some(id));
+        delivery.done().await.unwrap();
+    }
+    publisher.publish(&message("short", "last")).await.unwrap();
+    assert_eq!(next(&mut consumer).await.id.as_deref(), Some("last"), "no copies between them");
 }
 
 #[tokio::test(flavor = "multi_thread")]

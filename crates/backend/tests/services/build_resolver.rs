@@ -71,6 +71,18 @@ async fn a_build_whose_repo_is_gone_makes_its_package_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repo_that_has_expired_can_still_be_used() {
+    let world = World::empty().await;
+    clean(polling::step(&world.ctx).await.unwrap());
+    for repo in world.texts("SELECT DISTINCT repo_id::text FROM build").await {
+        world.sim.expire_repo(repo.parse().unwrap());
+    }
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    let without = "SELECT count(*) FROM build WHERE deps_resolved IS DISTINCT FROM true";
+    assert_eq!(world.number(without).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repo_that_cannot_be_reached_is_tried_again_and_hinders_no_other() {
     let world = World::empty().await;
     clean(polling::step(&world.ctx).await.unwrap());

@@ -1,5 +1,6 @@
 //! A gate before a server: connections go through it, slowly, damaged, or not at all, as a test wants.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +32,8 @@ struct Inner {
     passage: watch::Sender<Passage>,
     /// What somebody asks for when it falls silent.
     last_words: Mutex<Option<&'static str>>,
+    /// What was asked for: methods of the hub, also those within multicalls, and "files".
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl Gate {
@@ -40,6 +43,7 @@ impl Gate {
         let inner = Arc::new(Inner {
             passage: watch::Sender::new(Passage::Open),
             last_words: Mutex::new(None),
+            asked: Mutex::new(BTreeSet::new()),
         });
         tokio::spawn({
             let inner = Arc::clone(&inner);
@@ -67,6 +71,11 @@ impl Gate {
         *self.inner.last_words.lock().unwrap() = Some(words);
     }
 
+    /// What was asked for until now: methods of the hub, also those within multicalls, and "files".
+    pub(crate) fn asked(&self) -> BTreeSet<String> {
+        self.inner.asked.lock().unwrap().clone()
+    }
+
     /// Whether it has fallen silent.
     pub(crate) fn is_silent(&self) -> bool {
         *self.inner.passage.borrow() == Passage::Silent
@@ -75,9 +84,22 @@ impl Gate {
 
 impl Inner {
     fn hear(&self, piece: &[u8]) {
+        let text = String::from_utf8_lossy(piece);
+        let mut asked = self.asked.lock().unwrap();
+        if text.starts_with("GET ") {
+            asked.insert("files".to_owned());
+        }
+        for before in ["<methodName>", "<name>methodName</name>\n<value><string>"] {
+            for call in text.split(before).skip(1) {
+                if let Some((method, _)) = call.split_once("</") {
+                    asked.insert(method.to_owned());
+                }
+            }
+        }
+        drop(asked);
         let mut last_words = self.last_words.lock().unwrap();
         if let Some(words) = *last_words
-            && String::from_utf8_lossy(piece).contains(words)
+            && text.contains(words)
         {
             *last_words = None;
             self.passage.send_replace(Passage::Silent);

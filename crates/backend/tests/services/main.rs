@@ -12,6 +12,7 @@ mod build_resolver;
 mod bus;
 mod chaos;
 mod dice;
+mod full_disk;
 mod gate;
 mod messages;
 mod monitoring;

@@ -6,13 +6,13 @@ use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use koschei_backend::{Context, Service, Stop, driver, repo_resolver};
 use koschei_core::config::{self, Config, Source};
 use koschei_db::{Address, DatabaseConfig};
 
+use crate::full_disk;
 use crate::world::{LONG, World, clean};
 
 /// The directory with what a process has to know: `koschei.toml`.
@@ -33,8 +33,7 @@ pub(crate) enum Disk {
     Plenty,
     /// No file may be longer than so many KiB (RLIMIT_FSIZE): writing fails with EFBIG.
     ShortFiles(u64),
-    /// The cache is on a file system of its own with so many KiB: writing fails with ENOSPC. Only where this user may mount
-    /// one; see [`mounting`].
+    /// There is room for so many KiB in the cache: writing fails with ENOSPC.
     Small(u64),
 }
 
@@ -83,21 +82,17 @@ impl Process {
         std::fs::create_dir_all(cache).unwrap();
         let mut command = match disk {
             Disk::Plenty => Command::new(std::env::current_exe().unwrap()),
+            Disk::Small(kib) => {
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command.envs(full_disk::environment(cache, kib << 10));
+                command
+            }
             Disk::ShortFiles(kib) => {
                 let mut shell = Command::new("sh");
                 // In blocks of 512 bytes.
                 let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * kib);
                 shell.args(["-c", &limit]).arg(std::env::current_exe().unwrap());
                 shell
-            }
-            Disk::Small(kib) => {
-                let mut alone = Command::new("unshare");
-                let mount =
-                    format!("mount -t tmpfs -o size={kib}k none \"$CACHE\" && exec \"$0\" \"$@\"");
-                let how = mounting().expect("this user may mount");
-                alone.args([how, "sh", "-c", &mount]).arg(std::env::current_exe().unwrap());
-                alone.env("CACHE", cache);
-                alone
             }
         };
         command
@@ -190,22 +185,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// How this user may mount a file system for one process; `None` where [`Disk::ShortFiles`] is all there is.
-pub(crate) fn mounting() -> Option<&'static str> {
-    static HOW: OnceLock<Option<&'static str>> = OnceLock::new();
-    *HOW.get_or_init(|| {
-        let user = Command::new("id").arg("-u").output().unwrap().stdout;
-        // Others than root become root of a namespace of their own. Root would lose the way to the database there, which
-        // runs as somebody else.
-        let how = if user == b"0\n" { "-m" } else { "-rm" };
-        let tried = Command::new("unshare")
-            .args([how, "mount", "-t", "tmpfs", "none", "/tmp"])
-            .stderr(Stdio::null())
-            .status();
-        tried.is_ok_and(|status| status.success()).then_some(how)
-    })
 }
 
 /// The part of a configuration that makes a difference here.
@@ -304,12 +283,10 @@ async fn with_the_disk_full_everything_waits_and_nothing_is_concluded() {
     world.execute("UPDATE package SET tracked = true").await;
     let packages = world.number(BEHIND).await;
     assert!(packages > 50);
-    // From no room at all to nearly enough; a file at a time, and all files together where that can be had.
-    let mut disks = vec![Disk::ShortFiles(0), Disk::ShortFiles(1), Disk::ShortFiles(4)];
-    if mounting().is_some() {
-        disks.extend([Disk::Small(4), Disk::Small(12), Disk::Small(24)]);
-    }
-    for disk in disks {
+    // From no room at all to nearly enough: for each file, and for all files together.
+    let files = [0, 1, 4].map(Disk::ShortFiles);
+    let together = [0, 4, 12, 24].map(Disk::Small);
+    for disk in [&files[..], &together[..]].concat() {
         for service in [Service::RepoResolver, Service::BuildResolver] {
             let process = Process::start(service, &world.config, world.database(), disk);
             let ended = process.end(None).await;

@@ -120,11 +120,19 @@ async fn a_repo_counts_once_it_is_mirrored_and_its_task_is_done() {
     assert_eq!(resolve().await, first, "the task is not done");
     two.world.sim.finish_task(task, Ending::Fault(1000, "no space left".into()));
     two.world.sim.wait_for_task(task).await;
+    let open = "SELECT count(*) FROM repo_mapping WHERE primary_id IS NULL";
+    assert_eq!(two.world.number(open).await, 1);
     assert_eq!(resolve().await, first);
-    assert_eq!(
-        two.world.number("SELECT count(*) FROM repo_mapping WHERE primary_id IS NULL").await,
-        0
-    );
+    assert_eq!(two.world.number(open).await, 0);
+
+    // One that was canceled as well.
+    two.world.sim.hold_builds(true);
+    let task = two.world.submit(&["zlib"]).await[0];
+    two.world.koji().await.call(calls::cancel_task(task)).await.unwrap();
+    two.map(repo, task).await;
+    assert_eq!(two.world.number(open).await, 1);
+    assert_eq!(resolve().await, first);
+    assert_eq!(two.world.number(open).await, 0);
 
     let mirror = two.mirror(repo).await;
     assert_eq!(resolve().await, repo);
@@ -184,6 +192,87 @@ async fn a_build_in_a_repo_that_mirrors_none_is_deleted_at_its_end() {
     clean(polling::builds_step(&world.ctx).await.unwrap());
     assert_eq!(world.number("SELECT count(*) FROM build WHERE NOT \"real\"").await, 0);
     world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_koji_is_asked_for_its_own_and_the_secondary_one_never_by_name() {
+    let two = Two::new().await;
+    let (primary, secondary) =
+        (Gate::before(two.world.sim.address()).await, Gate::before(two.secondary.address()).await);
+    let ctx = two.world.other(|config| {
+        let through = |gate: &Gate, koji: &mut koschei_core::config::KojiConfig| {
+            koji.server = format!("http://{}/kojihub", gate.address());
+            koji.topurl = format!("http://{}/kojifiles", gate.address());
+        };
+        through(&primary, &mut config.koji_config);
+        let other = config.secondary_koji_config.as_mut().unwrap();
+        through(&secondary, &mut other.koji);
+        other.koji.srpm_relative_path_root = "../secondary".into();
+    });
+    let world = &two.world;
+    let repo = two.secondary.latest_repo(BUILD_TAG).unwrap();
+    two.mirror(repo).await;
+    clean(polling::step(&ctx).await.unwrap());
+    world.execute("UPDATE package SET tracked = true").await;
+    clean(build_resolver::step(&ctx).await.unwrap());
+    clean(repo_resolver::step(&ctx).await.unwrap());
+    // One build that is cancelled, one that fails.
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib", "xz"]).await;
+    assert_eq!(clean(scheduler::step(&ctx).await.unwrap()).done, 2);
+    world.until_repos_are_known().await;
+    world
+        .execute(
+            "UPDATE build SET cancel_requested = true FROM package
+              WHERE package.id = package_id AND name = 'xz' AND state = 2",
+        )
+        .await;
+    for task in world.scratch_tasks().await {
+        // As it stands in the configuration of the Koji that has the source.
+        let source = task.build_request().unwrap().source;
+        assert!(source.starts_with("../secondary/packages/"), "{source}");
+        if source.contains("/zlib/") {
+            world.sim.finish_task(task.id, Ending::Fault(1005, "error building package".into()));
+            world.sim.wait_for_task(task.id).await;
+        }
+    }
+    clean(polling::step(&ctx).await.unwrap());
+    assert_eq!(world.state("zlib").await, "failing");
+
+    let methods = |gate: &Gate| -> Vec<String> {
+        gate.asked().into_iter().filter(|method| method != "multiCall").collect()
+    };
+    let of_builds_and_mirrors = [
+        "build",
+        "cancelTask",
+        "getBuildConfig",
+        "getBuildTarget",
+        "getChannel",
+        "getLoggedInUser",
+        "getTaskChildren",
+        "getTaskInfo",
+        "getTaskResult",
+        "listHosts",
+        "listTasks",
+        "login",
+    ];
+    assert_eq!(methods(&primary), of_builds_and_mirrors);
+    let of_what_is_built = [
+        "files",
+        "getLoggedInUser",
+        "getRPMDeps",
+        "getRPMHeaders",
+        "getRepo",
+        "getTagGroups",
+        "getTaskChildren",
+        "getTaskInfo",
+        "listPackages",
+        "listRPMs",
+        "listTagged",
+        "repoInfo",
+    ];
+    assert_eq!(methods(&secondary), of_what_is_built);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,7 +97,11 @@ async fn a_hub_that_does_not_answer_is_not_asked_for_a_build_at_all() {
     let said = submitted.unwrap_err().to_string();
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     assert!(said.contains("does not answer"), "{said}");
-    assert_eq!(world.number("SELECT count(*) FROM submission").await, 0, "and nothing waits for it");
+    assert_eq!(
+        world.number("SELECT count(*) FROM submission").await,
+        0,
+        "and nothing waits for it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

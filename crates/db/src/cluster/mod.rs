@@ -46,6 +46,8 @@ pub struct Options {
     pub max_connections: u32,
     /// Where the socket goes, instead of a place of our choice.
     pub socket_directory: Option<PathBuf>,
+    /// What the server's environment has besides ours.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Options {
@@ -57,6 +59,7 @@ impl Options {
             ephemeral: false,
             max_connections: 100,
             socket_directory: None,
+            environment: Vec::new(),
         }
     }
 
@@ -280,6 +283,7 @@ fn launch(place: &Place, programs: &Programs, options: &Options) -> Result<Child
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     place.user.apply_to(&mut command, &place.directory);
+    command.envs(options.environment.iter().map(|(name, value)| (name, value)));
     let mut keeper = command.spawn().map_err(ClusterError::io("run", Path::new("/bin/sh")))?;
 
     let mut answer = String::new();

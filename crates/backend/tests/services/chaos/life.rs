@@ -62,7 +62,7 @@ impl Chaos {
             .map(|s| self.start_process(s))
             .collect();
         let (begun, mut moved, mut told) = (Instant::now(), Instant::now(), Instant::now());
-        let mut killed = 0;
+        let (mut killed, mut lapsed) = (0, Duration::ZERO);
         while begun.elapsed() < lasts {
             tokio::time::sleep(Duration::from_millis(300 + self.dice.below(1000))).await;
             match self.dice.below(6) {
@@ -92,8 +92,12 @@ impl Chaos {
             }
             self.check_limit().await;
             if moved.elapsed() > LAPSE {
-                self.lapse(moved.elapsed().mul_f64(SPEED)).await;
-                moved = Instant::now();
+                let passed = moved.elapsed();
+                // What does not pass now passes at the next turn.
+                if self.lapse(passed.mul_f64(SPEED)).await {
+                    moved += passed;
+                    lapsed += passed;
+                }
             }
             if told.elapsed() > Duration::from_secs(60) {
                 told = Instant::now();
@@ -102,6 +106,9 @@ impl Chaos {
                 eprintln!("{minute} of {minutes} minutes, {builds} builds, {killed} killed");
             }
         }
+        // But for what was to pass at the end.
+        let enough = lapsed + Duration::from_secs(60) > lasts;
+        assert!(enough, "of {lasts:?} only {lapsed:?} passed for our own clocks");
         for process in running {
             process.kill();
         }
@@ -123,12 +130,16 @@ impl Chaos {
         self.end(trouble).await;
     }
 
-    /// So much time passes, but for what may be on its way to Koji at this moment.
-    async fn lapse(&mut self, time: Duration) {
+    /// So much time passes, but for what may be on its way to Koji at this moment. Whether it did: the database may be away,
+    /// or services in the way.
+    async fn lapse(&mut self, time: Duration) -> bool {
         let passed = "make_interval(secs => $1)";
         let statements = [
             // Not one build gets older than another, so nothing follows from it.
             "SET LOCAL session_replication_role = replica".to_owned(),
+            // In the order in which services lock rows.
+            "SELECT FROM build ORDER BY id FOR UPDATE".to_owned(),
+            "SELECT FROM package ORDER BY id FOR UPDATE".to_owned(),
             format!(
                 "UPDATE build SET started = started - {passed}, finished = finished - {passed}"
             ),
@@ -149,10 +160,11 @@ impl Chaos {
             }
             transaction.commit().await
         };
-        // Services may be in the way; then it is a moment that did not pass.
-        if let Err(error) = work.await {
-            self.diary.note(format_args!("time stands still: {error}"));
-        }
+        let Err(error) = work.await else { return true };
+        let error = koschei_db::Error::from(error);
+        self.diary.note(format_args!("time stands still: {error}"));
+        assert!(error.is_transient(), "time cannot pass: {error}");
+        false
     }
 
     /// Nothing happens in Koji by itself any more.

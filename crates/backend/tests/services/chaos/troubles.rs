@@ -10,7 +10,7 @@ use koschei_backend::{Service, driver};
 use super::Chaos;
 use crate::bad_days::killed_after;
 use crate::gate::Passage;
-use crate::processes::{Disk, Process, mounting};
+use crate::processes::{Disk, Process};
 use crate::world::LONG;
 
 /// Trouble that lasts for a turn.
@@ -183,7 +183,7 @@ impl Chaos {
         for _ in 0..1 + self.dice.below(3) {
             let service = *self.dice.pick(&Service::ALL).unwrap();
             let (disk, kill_after) = match trouble {
-                Trouble::DiskFull if mounting().is_some() && self.dice.percent(50) => {
+                Trouble::DiskFull if self.dice.percent(50) => {
                     (Disk::Small(4 + self.dice.below(60)), None)
                 }
                 Trouble::DiskFull => (Disk::ShortFiles(self.dice.below(40)), None),
