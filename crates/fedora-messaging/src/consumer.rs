@@ -1,7 +1,7 @@
 //! Receiving messages, one after the other, each answered when its effect is safe.
 
 use futures_util::StreamExt as _;
-use futures_util::stream::SelectAll;
+use futures_util::stream::{self, BoxStream, SelectAll};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueBindOptions,
     QueueDeclareOptions,
@@ -22,8 +22,11 @@ pub struct Consumer {
     // Dropped, it closes the channel, and what was not answered is delivered again.
     _connection: Connection,
     _channel: Channel,
-    deliveries: SelectAll<lapin::Consumer>,
+    deliveries: Deliveries,
 }
+
+/// What comes from all queues; nothing where one of them ends.
+type Deliveries = SelectAll<BoxStream<'static, Option<lapin::Result<lapin::message::Delivery>>>>;
 
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,7 +68,7 @@ impl Consumer {
     /// When the connection is lost, or a queue was deleted.
     pub async fn next(&mut self) -> Result<Delivery, Error> {
         let lost = |reason: String| Error::Lost { broker: self.broker.clone(), reason };
-        match self.deliveries.next().await {
+        match self.deliveries.next().await.flatten() {
             Some(Ok(delivery)) => Ok(Delivery {
                 topic: delivery.routing_key.to_string(),
                 id: delivery.properties.message_id().as_ref().map(ToString::to_string),
@@ -80,10 +83,7 @@ impl Consumer {
     }
 }
 
-async fn listen(
-    config: &Config,
-    connection: &Connection,
-) -> Result<(Channel, SelectAll<lapin::Consumer>), Error> {
+async fn listen(config: &Config, connection: &Connection) -> Result<(Channel, Deliveries), Error> {
     let broker = &config.amqp_url;
     let refused = |what: String| move |source| Error::refused(broker, what, source);
     let channel = connection.create_channel().await;
@@ -131,7 +131,9 @@ async fn listen(
             )
             .await
             .map_err(refused(format!("to deliver from the queue {called}")))?;
-        deliveries.push(consumer);
+        // That one queue ends must not go unnoticed among the others.
+        let end = stream::once(std::future::ready(None));
+        deliveries.push(consumer.map(Some).chain(end).boxed());
     }
     Ok((channel, deliveries))
 }

@@ -303,7 +303,7 @@ fn certificates(directory: &Path) {
 /// When Python or its package index is not there.
 #[must_use]
 pub fn python() -> PathBuf {
-    static ENVIRONMENT: OnceLock<tempfile::TempDir> = OnceLock::new();
+    static ENVIRONMENT: OnceLock<(PathBuf, Child)> = OnceLock::new();
     let run = |program: &Path, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| {
             panic!("{} cannot be run ({error}); install python3 with venv", program.display())
@@ -315,9 +315,19 @@ pub fn python() -> PathBuf {
             String::from_utf8_lossy(&output.stderr)
         );
     };
-    let environment = ENVIRONMENT.get_or_init(|| {
-        let directory = tempfile::tempdir().expect("a directory for Python");
-        let path = directory.path().display().to_string();
+    let (environment, _) = ENVIRONMENT.get_or_init(|| {
+        let directory = tempfile::tempdir().expect("a directory for Python").keep();
+        // A static is never dropped, so it goes when the pipe to this shell closes with our process.
+        let remover = Command::new("sh")
+            .args(["-c", "cat >/dev/null; rm -rf \"$0\""])
+            .arg(&directory)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        let path = directory.display().to_string();
         run(Path::new("python3"), &["-m", "venv", &path]);
         let packages = [
             "fedora-messaging==3.9.1",
@@ -326,10 +336,10 @@ pub fn python() -> PathBuf {
             "prometheus-client==0.23.1",
         ];
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(&directory.path().join("bin/python"), &[&pip[..], &packages].concat());
-        directory
+        run(&directory.join("bin/python"), &[&pip[..], &packages].concat());
+        (directory, remover)
     });
-    environment.path().join("bin/python")
+    environment.join("bin/python")
 }
 
 /// The original client as a process that receives everything that goes through a broker, and holds it against the schemas

@@ -87,6 +87,19 @@ async fn what_is_not_answered_comes_again_and_what_is_refused_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_deleted_is_noticed_although_there_is_another_one() {
+    let mut config = broker().with_queue("stays", &["stays"]);
+    let other = broker().with_queue("goes", &["goes"]);
+    config.queues.extend(other.queues);
+    config.bindings.extend(other.bindings);
+    let mut consumer = Consumer::connect(&config, "test").await.unwrap();
+    tokio::task::block_in_place(|| broker().control(&["delete_queue", "goes"]));
+    let next = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
+    let error = next.expect("it is noticed").expect_err("nothing was sent");
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_topics_that_were_asked_for_come_in() {
     let config = broker().with_queue("topics", &["wanted.*"]);
     let mut consumer = Consumer::connect(&config, "test").await.unwrap();

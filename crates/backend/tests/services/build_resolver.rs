@@ -1,7 +1,7 @@
 //! Builds in the repos they were made in.
 
-use kojisim::{Mishap, Push};
-use koschei_backend::{build_resolver, polling};
+use kojisim::{Ending, Mishap, Push};
+use koschei_backend::{build_resolver, polling, repo_resolver};
 
 use crate::world::{World, clean};
 
@@ -52,6 +52,45 @@ async fn a_running_build_is_resolved_before_it_ends() {
         world.number("SELECT count(*) FROM build WHERE state = 2 AND deps_resolved").await,
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_build_that_comes_to_nothing_leaves_what_packages_are_compared_with() {
+    let world = World::settled().await;
+    world.push(&Push::of("zlib").version("2.2.0")).await;
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    let changes =
+        "SELECT concat_ws(' ', prev.version, curr.version, change.distance, dependency_priority)
+                     FROM unapplied_change AS change JOIN package ON package.id = package_id
+                     JOIN dependency AS prev ON prev.id = prev_dep_id
+                     JOIN dependency AS curr ON curr.id = curr_dep_id
+                    WHERE package.name = 'gcc' AND curr.name = 'zlib-devel'";
+    let before = world.texts(changes).await;
+    assert_eq!(before.len(), 1, "{before:?}");
+
+    // Looked at while it runs, and then cancelled.
+    world.sim.hold_builds(true);
+    world.submit(&["gcc"]).await;
+    world.until_repos_are_known().await;
+    assert_eq!(clean(build_resolver::step(&world.ctx).await.unwrap()).done, 1);
+    world.execute("UPDATE build SET cancel_requested = true WHERE state = 2").await;
+    clean(polling::builds_step(&world.ctx).await.unwrap());
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(world.texts(changes).await, before);
+
+    // One that ends takes its place.
+    let task = world.submit(&["gcc"]).await[0];
+    world.until_repos_are_known().await;
+    clean(build_resolver::step(&world.ctx).await.unwrap());
+    world.sim.finish_task(task, Ending::Natural);
+    world.sim.hold_builds(false);
+    world.sim.wait_for_task(task).await;
+    clean(polling::builds_step(&world.ctx).await.unwrap());
+    clean(repo_resolver::step(&world.ctx).await.unwrap());
+    assert_eq!(world.texts(changes).await, [""; 0]);
+    let sets = "SELECT \"real\"::text FROM build JOIN package ON package.id = package_id
+                 WHERE name = 'gcc' AND dependency_keys IS NOT NULL";
+    assert_eq!(world.texts(sets).await, ["false"], "only the last one stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -294,6 +294,7 @@ impl LockedBuild {
                 .await
                 .map_err(Error::Statement)?;
         }
+        resolution::drop_earlier_sets(conn, self.build_id).await?;
         resolution::compare_again(conn, &[self.package_id]).await?;
         let changes = self.locked.announce(conn).await?;
         wake(conn, Sleeper::BuildResolver).await?;

@@ -169,14 +169,19 @@ pub(crate) async fn compare_again(conn: &mut PgConnection, package_ids: &[i32]) 
     Ok(())
 }
 
-/// Stores install sets and applied changes of builds whose rows are locked, and drops the previous install sets.
+/// A build, an earlier one, its packed set, and whether the first one still runs.
+type Previous = (i32, i32, Option<Vec<u8>>, bool);
+
+/// Stores install sets and applied changes of builds whose rows are locked, and drops the previous install sets; of a build
+/// that still runs when it ends ([`drop_earlier_sets`]), because it may be deleted instead, and then the one before is again
+/// what packages are compared with.
 async fn store_install_sets(
     conn: &mut PgConnection,
     resolved: &[(i32, &[Installed])],
 ) -> Result<()> {
     let ids: Vec<i32> = resolved.iter().map(|(id, _)| *id).collect();
-    let previous: Vec<(i32, i32, Option<Vec<u8>>)> = sqlx::query_as(
-        "SELECT build.id, previous.id, previous.dependency_keys
+    let previous: Vec<Previous> = sqlx::query_as(
+        "SELECT build.id, previous.id, previous.dependency_keys, build.state = 2
            FROM build CROSS JOIN LATERAL (
                 SELECT id, dependency_keys FROM build AS earlier
                  WHERE earlier.package_id = build.package_id AND earlier.started < build.started
@@ -217,21 +222,43 @@ async fn store_install_sets(
     sqlx::query(
         "UPDATE build SET dependency_keys = NULL WHERE id = ANY($1) AND dependency_keys IS NOT NULL",
     )
-    .bind(previous.iter().map(|(_, previous_id, _)| *previous_id).collect::<Vec<_>>())
+    .bind(
+        previous
+            .iter()
+            .filter(|(.., runs)| !runs)
+            .map(|(_, previous_id, ..)| *previous_id)
+            .collect::<Vec<_>>(),
+    )
     .execute(conn)
     .await
     .map_err(Error::Statement)?;
     Ok(())
 }
 
-/// The changes of builds against earlier install sets, given as (build, earlier build, its packed set).
+/// Drops the install sets of builds of a locked package that were started before a build that has just ended, if it has one
+/// itself.
+pub(crate) async fn drop_earlier_sets(conn: &mut PgConnection, build_id: i32) -> Result<()> {
+    sqlx::query(
+        "UPDATE build SET dependency_keys = NULL
+           FROM build AS ended
+          WHERE ended.id = $1 AND ended.deps_resolved AND build.package_id = ended.package_id
+            AND build.started < ended.started AND build.dependency_keys IS NOT NULL",
+    )
+    .bind(build_id)
+    .execute(conn)
+    .await
+    .map_err(Error::Statement)?;
+    Ok(())
+}
+
+/// The changes of builds against earlier install sets.
 async fn applied_changes(
     conn: &mut PgConnection,
     resolved: &[(i32, &[Installed])],
-    previous: &[(i32, i32, Option<Vec<u8>>)],
+    previous: &[Previous],
 ) -> Result<Vec<(i32, Change)>> {
     let mut compared = Vec::new();
-    for (build_id, previous_id, keys) in previous {
+    for (build_id, previous_id, keys, _) in previous {
         let Some((_, installs)) = resolved.iter().find(|(id, _)| id == build_id) else { continue };
         let Some(keys) = keys else { continue };
         // A set that cannot be read counts as not stored; what follows from it is one build without changes.

@@ -15,8 +15,8 @@ mod packages;
 mod repos;
 mod requires;
 
-pub(crate) use builds::compare_again;
 pub use builds::{BuildResolution, BuildToResolve, Installed, builds_to_resolve, store_builds};
+pub(crate) use builds::{compare_again, drop_earlier_sets};
 pub use interning::{intern, names_of};
 pub use packages::{
     PackageResolution, PackageToResolve, Stored, packages_to_resolve, store_packages,
