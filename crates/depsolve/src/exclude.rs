@@ -264,10 +264,16 @@ impl Solver<'_> {
                 excluded_or_waiting += 1;
             }
         }
-        if excluded_or_waiting < enough
-            || (excluded < enough && !self.is_watched(requirer, list, package, is_active))
-        {
+        if excluded_or_waiting < enough {
             return None;
+        }
+        // Where everything has failed, whichever watch is looked at finds out.
+        let is_free = open != NONE || decided == 0;
+        if excluded < enough {
+            let other = self.watched_beside(requirer, list, package, is_active);
+            if other.is_none_or(|other| is_free && other != open) {
+                return None;
+            }
         }
         let clause = Clause::List { package: requirer, list };
         if decided > 0 {
@@ -294,21 +300,33 @@ impl Solver<'_> {
         self.trail[self.head..].iter().any(|decided| decided.literal == literal)
     }
 
-    /// Whether a list watches a member whose exclusion is being followed up, while that of others still waits.
-    fn is_watched(&mut self, requirer: u32, list: u32, package: u32, is_active: bool) -> bool {
+    /// What a list watches besides a member whose exclusion is being followed up, while that of others still waits: another
+    /// member, or the requirer, which is [`NONE`] here; nothing if it does not watch that member. Only if it is what
+    /// has to hold libsolv finds out now: otherwise it lets the list watch that instead, and finds out when the next member
+    /// that it watches is followed up.
+    fn watched_beside(
+        &mut self,
+        requirer: u32,
+        list: u32,
+        package: u32,
+        is_active: bool,
+    ) -> Option<u32> {
         let members = self.universe.clause_lists.row(list);
-        if members.len() <= MOST_MEMBERS {
+        let watched = if members.len() <= MOST_MEMBERS {
             self.find_places();
-            let (watched, _) = self.watched_now(requirer, list, package, None);
-            return watched.contains(&package);
-        }
-        // About: the first one that has not been seen excluded yet, and when the requirer is installed the next one, too.
-        let unseen = members.iter().filter(|member| {
-            **member == package
-                || self.decision[**member as usize] == 0
-                || self.waits(-positive(**member))
-        });
-        unseen.take(1 + usize::from(is_active)).any(|member| *member == package)
+            self.watched_now(requirer, list, package, None).0
+        } else {
+            // About: the first one that has not been seen excluded yet, and when the requirer is installed the next one, too.
+            let mut unseen = members.iter().copied().filter(|member| {
+                *member == package
+                    || self.decision[*member as usize] == 0
+                    || self.waits(-positive(*member))
+            });
+            let first = unseen.next().unwrap_or(NONE);
+            [first, if is_active { unseen.next().unwrap_or(NONE) } else { NONE }]
+        };
+        let which = watched.iter().position(|member| *member == package)?;
+        Some(watched[1 - which])
     }
 
     /// Finds where every package is in the trail.

@@ -90,8 +90,7 @@ impl Solver<'_> {
         }
         let all_general: &[u32] =
             if step.in_general() { universe.general_negative.row(package) } else { &[] };
-        let general = all_general;
-        let mut general = general.iter().copied().peekable();
+        let mut general = all_general.iter().copied().peekable();
         for other in step.excludes {
             let before = |clause: &u32| is_before_pair(universe, *clause, package, *other);
             while let Some(clause) = general.next_if(before) {

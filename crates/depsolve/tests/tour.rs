@@ -1291,6 +1291,42 @@ fn what_was_excluded_before_a_package_came_is_not_watched_by_what_it_requires() 
     assert_eq!(installed, "b-0:1-1.noarch");
 }
 
+/// The newest library excludes both older ones, which are what wrapper's requirement watches. While the first of them is followed
+/// up, the second has failed as well, but that is not found out before it is followed up itself; by then module is ruled
+/// out, and with it the newest library, whatever is chosen for app.
+#[test]
+fn what_a_requirement_still_needs_is_found_out_when_the_last_one_it_watches_is_followed_up() {
+    let installed = solve(
+        "package driver-1-1.noarch
+           requires kit
+         package app-1-1.noarch
+           requires (fallback or driver)
+         package library-1-1.noarch
+         package library-10-1.noarch
+           requires (module or tool)
+         package library-1-1.x86_64
+         package tool-1-1.noarch
+           requires module
+         package wrapper-1-1.noarch
+           requires (fallback or library < 2)
+         package kit-1-1.noarch
+           requires library
+           requires wrapper
+         package helper-1-1.noarch
+           requires module
+         package fallback-1-1.noarch
+           requires helper
+         package module-1-1.noarch
+           requires library < 3
+         install app
+         without weak",
+    );
+    assert_eq!(
+        installed,
+        "app-0:1-1.noarch driver-0:1-1.noarch kit-0:1-1.noarch library-0:1-1.noarch wrapper-0:1-1.noarch"
+    );
+}
+
 /// Of the clauses of i-2 the one that goes on after what another one consists of is looked at first. So it is i-2 together
 /// with a-1:1 that is ruled out, and j is chosen while h is not there yet.
 #[test]
