@@ -30,9 +30,13 @@ const PAGE: i64 = 500;
 pub async fn adopt(ctx: &Context, _lock: &SchedulerLock) -> Result<usize> {
     let mut conn = acquire(ctx).await?;
     // Asked before Koji is: what is found there later may belong to the others.
-    let settled = submissions::settled(&mut conn).await?;
+    let mut settled = submissions::settled(&mut conn).await?;
     drop(conn);
     let unknown = unknown_tasks(ctx).await?;
+    if !ctx.koji_is_settled() {
+        // It has only just begun to answer again, and may still do what it took before.
+        settled.clear();
+    }
     let mut adopted = 0;
     if !unknown.is_empty() {
         let root_of = |secondary| &ctx.koji_config_of(secondary).srpm_relative_path_root;

@@ -143,6 +143,11 @@ impl Context {
         self.primary.client().await
     }
 
+    /// Whether the Koji that builds has done by now what it was asked for before it fell silent, if it did.
+    pub(crate) fn koji_is_settled(&self) -> bool {
+        self.primary.is_settled()
+    }
+
     /// The configuration of a collection's own Koji.
     pub(crate) fn koji_config_of(&self, secondary_mode: bool) -> &KojiConfig {
         match &self.config.secondary_koji_config {

@@ -10,7 +10,7 @@
 //! The primary Koji is asked by everything, and says quickly enough that it is offline or cannot be reached. Of it only
 //! silence counts.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use koji::calls;
@@ -33,6 +33,9 @@ const COUNTS: Duration = Duration::from_secs(10);
 
 /// How long it is left alone after the first failure; twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// After silence, everything that a hub had taken by then comes at once, in any order. So long it may take until that is over.
+const AFTER_SILENCE: Duration = Duration::from_secs(30);
 
 /// Which of the two it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub(crate) struct Hub {
     impatient: koji::Client,
     patience: Duration,
     state: Arc<Mutex<State>>,
+    /// When it was found to answer again after it had been away.
+    back: Arc<std::sync::Mutex<Option<Instant>>>,
 }
 
 #[derive(Debug)]
@@ -92,7 +97,19 @@ impl Hub {
             impatient: koji::Client::new(impatient),
             patience,
             state: Arc::new(Mutex::new(State::Unknown)),
+            back: Arc::default(),
         }
+    }
+
+    /// Whether what it was asked for before it fell silent, if it did, has been done by now or never will be.
+    pub(crate) fn is_settled(&self) -> bool {
+        let back = *self.back.lock().unwrap_or_else(PoisonError::into_inner);
+        back.max(self.last_silence()).is_none_or(|since| since.elapsed() >= AFTER_SILENCE)
+    }
+
+    /// When a call was last given up, in the middle of which it had fallen silent.
+    fn last_silence(&self) -> Option<Instant> {
+        self.client.last_silence().map(Instant::from_std)
     }
 
     /// Its client, if it answers.
@@ -100,7 +117,9 @@ impl Hub {
         let mut state = self.state.lock().await;
         let now = Instant::now();
         let failures = match &*state {
-            State::Answered(at) if now < *at + COUNTS => return Ok(&self.client),
+            State::Answered(at) if now < *at + COUNTS && Some(*at) > self.last_silence() => {
+                return Ok(&self.client);
+            }
             State::Away { until, why, .. } if now < *until => return Err(self.role.away(why)),
             State::Away { failures, .. } => *failures,
             State::Unknown | State::Answered(_) => 0,
@@ -121,11 +140,19 @@ impl Hub {
             }
             // Of the primary one, whatever is wrong shows with the next call.
             Ok(Err(error)) if error.is_transient() => {
+                if failures > 0 {
+                    *self.back.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(Instant::now());
+                }
                 *state = State::Unknown;
                 return Ok(&self.client);
             }
             // Whatever it says, it is there.
             Ok(_) => {
+                if failures > 0 {
+                    *self.back.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(Instant::now());
+                }
                 *state = State::Answered(Instant::now());
                 return Ok(&self.client);
             }

@@ -72,6 +72,10 @@ pub async fn submit(
                 ctx.adoption_done();
                 let mut conn = acquire(ctx).await?;
                 submissions::end(&mut conn, package_id).await?;
+            } else {
+                // Koji may have kept us waiting for long: until it does what it took counts from now.
+                let mut conn = acquire(ctx).await?;
+                submissions::begin(&mut conn, package_id).await?;
             }
             return Err(error.into());
         }

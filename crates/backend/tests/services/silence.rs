@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use kojisim::Ending;
+use kojisim::{Ending, Mishap};
 use koschei_backend::driver::Outcome;
 use koschei_backend::{Context, Error, Stop, polling, scheduler, submission};
 use koschei_core::config::FreeForm;
@@ -11,7 +11,7 @@ use koschei_db::entities;
 use koschei_db::locks::SchedulerLock;
 
 use crate::gate::{Gate, Passage};
-use crate::world::{RUNNING, World, clean};
+use crate::world::{LONG, RUNNING, World, clean};
 
 /// How long a sign of life may take here.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -78,6 +78,52 @@ async fn a_submission_at_which_the_hub_falls_silent_is_looked_for_and_not_repeat
     gate.set(Passage::Open);
     assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1, "the other one");
     assert_eq!(world.number(RUNNING).await, 2);
+    world.check_tasks().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_silent_hub_may_still_do_is_waited_for_when_it_speaks_again() {
+    let world = World::settled().await;
+    let (gate, ctx) = behind_a_gate(&world).await;
+    world.sim.hold_builds(true);
+    world.calm().await;
+    world.make_urgent(&["zlib"]).await;
+    // The hub has taken the request, as far as we know, and will come to it later: here it refuses it late.
+    world.sim.mishap(Some("build"), Mishap::Status(502));
+    gate.fall_silent_at("<methodName>build<");
+    let stuck = tokio::spawn({
+        let ctx = ctx.clone();
+        async move { scheduler::step(&ctx).await }
+    });
+    let long_ago = "UPDATE submission SET begun = begun - interval '1 minute'";
+    let begun = Instant::now();
+    while !gate.is_silent() {
+        assert!(begun.elapsed() < LONG, "nothing is submitted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.execute(long_ago).await;
+    said(stuck.await.unwrap());
+    assert!(world.scratch_tasks().await.is_empty());
+
+    // It counts from the moment in which nobody waited any longer.
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0, "it may still come");
+    // Who has met the silence itself waits from the moment in which it was over.
+    said(scheduler::step(&ctx).await);
+    gate.set(Passage::Open);
+    world.execute(long_ago).await;
+    let deadline = Instant::now() + LONG;
+    let outcome = loop {
+        assert!(Instant::now() < deadline, "the hub is left alone for ever");
+        match scheduler::step(&ctx).await {
+            Ok(outcome) => break outcome,
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(clean(outcome).done, 0, "it may still come");
+    // Others find out that it never came.
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+    assert_eq!(world.scratch_tasks().await.len(), 1);
     world.check_tasks().await;
 }
 

@@ -9,7 +9,7 @@ mod kerberos;
 mod multicall;
 mod session;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore};
@@ -49,6 +49,8 @@ struct Inner {
     identity: Identity,
     anonymous: Semaphore,
     session: Mutex<Option<Session>>,
+    /// When a call was last given up because the hub gave no sign of life.
+    silence: std::sync::Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -81,6 +83,7 @@ impl Client {
             identity: Identity::new(&config.login),
             anonymous: Semaphore::new(config.parallel_requests.max(1)),
             session: Mutex::new(None),
+            silence: std::sync::Mutex::new(None),
             config,
         };
         Client { inner: Arc::new(inner) }
@@ -89,6 +92,12 @@ impl Client {
     /// What it was made with.
     pub fn config(&self) -> &ClientConfig {
         &self.inner.config
+    }
+
+    /// When a call was last given up because the hub gave no sign of life
+    /// ([`SessionOptions::sign_of_life_after`](crate::SessionOptions::sign_of_life_after)).
+    pub fn last_silence(&self) -> Option<Instant> {
+        *self.inner.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a call and waits for its result, through outages as the session options say. The future may be dropped at
@@ -291,13 +300,13 @@ impl Client {
         tokio::select! {
             biased;
             exchanged = exchange => exchanged,
-            () = self.until_silent(patience) => Err(Failure {
-                reason: format!(
-                    "the hub has answered nothing for {} seconds",
-                    2 * patience.as_secs()
-                ),
-                kind: FailureKind::Silent,
-            }),
+            () = self.until_silent(patience) => {
+                *self.inner.silence.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Instant::now());
+                let seconds = 2 * patience.as_secs();
+                let reason = format!("the hub has answered nothing for {seconds} seconds");
+                Err(Failure { reason, kind: FailureKind::Silent })
+            }
         }
     }
 
