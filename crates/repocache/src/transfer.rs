@@ -72,9 +72,9 @@ impl<'a> Connection<'a> {
         let file = File::create(&partial.0).map_err(cache)?;
         let hasher = match &expected.checksum {
             None => None,
-            Some(checksum) => Some(checksum.hasher().ok_or_else(|| Error::Damaged {
+            Some(checksum) => Some(checksum.verifier().map_err(|unknown| Error::Damaged {
                 url: url.to_owned(),
-                reason: format!("its checksum is of the unknown kind {}", checksum.kind),
+                reason: unknown.to_string(),
             })?),
         };
         let limit = expected.size.unwrap_or(FILE_LIMIT).min(FILE_LIMIT);

@@ -263,6 +263,37 @@ fn broken_metadata_is_refused_with_file_and_line() {
 }
 
 #[test]
+fn relations_that_are_not_understood_are_left_out_and_told() {
+    let text = "<metadata><package><name>a</name><arch>src</arch><format>
+        <provides><entry name='a'/><entry name='(b or c)'/></provides>
+        <requires>
+            <entry name='gcc'/><entry name='(clang foo llvm)'/>
+            <entry name='(make)'/><entry name='(clang'/>
+        </requires></format></package>
+        <package><name>z</name><arch>src</arch></package></metadata>";
+    let mut reader = primary::Reader::new(text.as_bytes()).unwrap();
+    let package = reader.next().unwrap().unwrap();
+    let requires: Vec<String> = package.requires.iter().map(|one| one.dep.to_string()).collect();
+    assert_eq!(requires, ["gcc", "make"]);
+    assert_eq!(package.provides, [Relation::any("a")]);
+    let told: Vec<_> = reader
+        .not_understood()
+        .iter()
+        .map(|one| (one.text.as_str(), one.error.text.as_str(), one.required_after))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("(b or c)", "(b or c)", None),
+            ("(clang foo llvm)", "(clang foo llvm)", Some(1)),
+            ("(clang", "(clang", Some(2)),
+        ]
+    );
+    assert_eq!(reader.next().unwrap().unwrap().nevra.name, "z");
+    assert_eq!(reader.not_understood(), [], "they were those of the package before");
+}
+
+#[test]
 fn deep_nesting_is_refused() {
     let text = "<metadata>".to_owned() + &"<a>".repeat(100_000);
     let error = read_primary(text.as_bytes()).unwrap_err();
@@ -330,10 +361,17 @@ fn old_and_new_checksums_are_verified() {
         let checksum = md::Checksum { kind: kind.to_owned(), value: value.to_owned() };
         assert!(checksum.matches(b"rpm".as_slice()).unwrap(), "{kind}");
         assert!(!checksum.matches(b"rqm".as_slice()).unwrap(), "{kind}");
+        let capital = md::Checksum { kind: kind.to_uppercase(), value: value.to_uppercase() };
+        assert!(capital.matches(b"rpm".as_slice()).unwrap(), "{capital}");
+        assert!(!capital.matches(b"rqm".as_slice()).unwrap(), "{capital}");
     }
     let unknown = md::Checksum { kind: "crc32".to_owned(), value: String::new() };
     let error = unknown.matches(b"rpm".as_slice()).unwrap_err();
     assert_eq!(error.to_string(), "checksums of type crc32 are not supported");
+    let refused = |checksum: md::Checksum| checksum.verifier().unwrap_err().to_string();
+    assert_eq!(refused(unknown), "its checksum is of the unknown kind crc32");
+    let unnamed = md::Checksum { kind: String::new(), value: "0".repeat(64) };
+    assert_eq!(refused(unnamed), "the kind of its checksum is not told");
 }
 
 #[test]

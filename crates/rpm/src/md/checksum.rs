@@ -11,6 +11,8 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
+use super::xml::shown_name;
+
 /// A checksum of a known kind, in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checksum {
@@ -43,6 +45,11 @@ impl Checksum {
         Hasher::new(&self.kind)
     }
 
+    /// The same, for those who refuse what they cannot verify.
+    pub fn verifier(&self) -> Result<Hasher, UnknownKind> {
+        self.hasher().ok_or_else(|| UnknownKind { kind: self.kind.clone() })
+    }
+
     /// Reads everything and tells whether it has this checksum.
     pub fn matches(&self, mut reader: impl Read) -> io::Result<bool> {
         let Some(mut hasher) = self.hasher() else {
@@ -60,7 +67,26 @@ impl Checksum {
                 Err(error) => return Err(error),
             }
         }
-        Ok(hasher.finish() == *self)
+        Ok(hasher.finish().value.eq_ignore_ascii_case(&self.value))
+    }
+}
+
+/// A checksum that proves nothing, because nobody here knows how it is computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKind {
+    /// As the index names it; empty where it names none.
+    pub kind: String,
+}
+
+impl std::error::Error for UnknownKind {}
+
+impl fmt::Display for UnknownKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind.is_empty() {
+            f.write_str("the kind of its checksum is not told")
+        } else {
+            write!(f, "its checksum is of the unknown kind {}", shown_name(&self.kind))
+        }
     }
 }
 
@@ -80,9 +106,9 @@ enum Kind {
 }
 
 impl Hasher {
-    /// For the kind as rpm-md names it.
+    /// For the kind as rpm-md names it, in small or capital letters.
     pub fn new(kind: &str) -> Option<Self> {
-        Some(Hasher(match kind {
+        Some(Hasher(match kind.to_ascii_lowercase().as_str() {
             "md5" => Kind::Md5(Md5::new()),
             "sha" => Kind::Sha1("sha", Sha1::new()),
             "sha1" => Kind::Sha1("sha1", Sha1::new()),

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::xml::{Event, Scanner, Tag, shown_name};
 use super::{Error, Package, Requirement};
-use crate::{Constraint, Dep, Op, Relation};
+use crate::{Constraint, Dep, Op, ParseError, Relation};
 
 /// How many relations or files one package may list; the largest real ones have some ten thousand.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -18,12 +18,25 @@ pub const LIMIT: u64 = 4 << 30;
 
 /// An iterator over the packages of `primary.xml` (plain or compressed), in the order of the file.
 ///
-/// After an error the iterator ends.
+/// After an error the iterator ends. What a package wants or offers in words that are not understood is left out of it, as
+/// libsolv leaves it out; [`Reader::not_understood`] tells it to those who have to know.
 pub struct Reader<'a> {
     scanner: Scanner<'a>,
     text: String,
+    not_understood: Vec<NotUnderstood>,
     seen_root: bool,
     done: bool,
+}
+
+/// A relation of a package that was left out because it is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUnderstood {
+    /// The relation as it is written.
+    pub text: String,
+    /// What is wrong with it.
+    pub error: ParseError,
+    /// For something that the package requires: how many of [`Package::requires`] stand before it.
+    pub required_after: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -46,7 +59,18 @@ impl<'a> Reader<'a> {
     }
 
     fn over(scanner: Scanner<'a>) -> Self {
-        Reader { scanner, text: String::new(), seen_root: false, done: false }
+        Reader {
+            scanner,
+            text: String::new(),
+            not_understood: Vec::new(),
+            seen_root: false,
+            done: false,
+        }
+    }
+
+    /// Relations that were left out of the last package that was read.
+    pub fn not_understood(&self) -> &[NotUnderstood] {
+        &self.not_understood
     }
 
     /// The line that has been reached, counted from 1.
@@ -81,6 +105,7 @@ impl<'a> Reader<'a> {
 
     fn package(&mut self) -> Result<Package, Error> {
         let mut package = Package::default();
+        self.not_understood.clear();
         let mut list = List::None;
         let mut entries = 0usize;
         let start = self.scanner.bytes();
@@ -101,7 +126,7 @@ impl<'a> Reader<'a> {
                     let name = start.local_name();
                     if name == "entry" {
                         entries += 1;
-                        fail = entry(&start, list, &mut package).err();
+                        fail = entry(&start, list, &mut package, &mut self.not_understood).err();
                     } else {
                         let opened = List::of(name);
                         if opened != List::None {
@@ -298,7 +323,12 @@ fn epoch(text: &str) -> Result<Option<u32>, String> {
     text.parse().map(Some).map_err(|_| format!("“{}” is not an epoch", shown_name(text)))
 }
 
-fn entry(start: &Tag<'_>, list: List, package: &mut Package) -> Result<(), String> {
+fn entry(
+    start: &Tag<'_>,
+    list: List,
+    package: &mut Package,
+    not_understood: &mut Vec<NotUnderstood>,
+) -> Result<(), String> {
     if list == List::None {
         return Ok(());
     }
@@ -327,10 +357,24 @@ fn entry(start: &Tag<'_>, list: List, package: &mut Package) -> Result<(), Strin
         return Err("a relation without a name".to_owned());
     }
     let dep = if op.is_none() && name.starts_with('(') {
-        match name.parse() {
+        let parsed = name.parse::<Dep>().and_then(|dep| match (list, &dep) {
+            // rpmbuild refuses them.
+            (List::Provides | List::Obsoletes, Dep::Rich(_)) => Err(ParseError::new(
+                &name,
+                "a relation",
+                "packages cannot provide or obsolete what is written with operators",
+            )),
+            _ => Ok(dep),
+        });
+        match parsed {
             Ok(dep) => dep,
             // Whatever wrote this knows operators that we do not; libsolv leaves such an entry out as well.
-            Err(_) => return Ok(()),
+            Err(error) => {
+                let required_after = (list == List::Requires).then_some(package.requires.len());
+                let text = name.into_owned();
+                not_understood.push(NotUnderstood { text, error, required_after });
+                return Ok(());
+            }
         }
     } else {
         let constraint = op.map(|op| Constraint { op, epoch: constraint_epoch, version, release });
@@ -343,7 +387,7 @@ fn entry(start: &Tag<'_>, list: List, package: &mut Package) -> Result<(), Strin
         List::Suggests => package.suggests.push(dep),
         List::Supplements => package.supplements.push(dep),
         List::Enhances => package.enhances.push(dep),
-        // rpmbuild refuses rich dependencies in these two.
+        // In these two there are none but simple ones.
         List::Provides => {
             if let Dep::Relation(relation) = dep {
                 package.provides.push(relation);
