@@ -6,6 +6,7 @@
 //! Everything that can be wrong is found before the first line of the answer is printed.
 
 mod build_group;
+mod builds;
 mod json;
 mod options;
 mod output;
@@ -22,7 +23,7 @@ mod world;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 
-use depsolve::Request;
+use depsolve::{ARCHITECTURES, Request};
 use rpm::{Dep, Relation};
 
 pub(crate) use self::options::DepcheckOptions;
@@ -34,9 +35,6 @@ use self::sources::{Source, Sources};
 use self::world::{Change, Offers, Removal};
 use crate::command_line::PROGRAM;
 use crate::{failure::Failure, logging};
-
-/// Architectures whose rules are known and tested.
-const ARCHITECTURES: [&str; 5] = ["x86_64", "aarch64", "ppc64le", "s390x", "i686"];
 
 /// What shells report of a process that wrote when nobody read any more.
 const NOBODY_READS: u8 = 128 + 13;
@@ -114,11 +112,21 @@ fn answer(options: &DepcheckOptions, progress: &Progress) -> Result<usize, End> 
     let (sources, (before, after)) = both(
         threads,
         || sources.read(),
-        || both(threads, || offers.before(), || what_if.then(|| offers.after(&change)).transpose()),
+        || {
+            both(
+                threads,
+                || offers.before(),
+                || {
+                    let survey = offers.survey()?;
+                    let after = what_if.then(|| offers.after(&change, &survey)).transpose()?;
+                    Ok::<_, Failure>((offers.warning(&survey), after))
+                },
+            )
+        },
     );
-    let (mut sources, before, after) = (sources?, before?, after?);
+    let (mut sources, before, (warning, after)) = (sources?, before?, after?);
     sources.retain(|source| !change.remove.takes_source(&source.name));
-    for warning in after.iter().flat_map(|after| &after.warnings) {
+    for warning in warning.iter().chain(after.iter().flat_map(|after| &after.warnings)) {
         warn(progress, warning);
     }
     let mut paths = sources::paths(&sources);

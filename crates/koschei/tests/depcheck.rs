@@ -68,10 +68,9 @@ fn with_sorted_links(line: &str) -> Value {
     value
 }
 
-fn assert_same(answers: impl Iterator<Item = String>, golden: &[String]) {
-    let mut count = 0;
-    for (answer, golden) in answers.zip(golden) {
-        count += 1;
+fn assert_same(mut answers: impl Iterator<Item = String>, golden: &[String]) {
+    for (i, golden) in golden.iter().enumerate() {
+        let answer = answers.next().unwrap_or_else(|| panic!("{i} lines instead of {golden:?}"));
         if answer != *golden {
             assert_eq!(with_sorted_links(&answer), with_sorted_links(golden));
             assert!(
@@ -80,7 +79,18 @@ fn assert_same(answers: impl Iterator<Item = String>, golden: &[String]) {
             );
         }
     }
-    assert_eq!(count, golden.len());
+    assert_eq!(answers.next(), None, "nothing follows");
+}
+
+#[test]
+fn one_line_more_or_less_is_not_the_same() {
+    let answers = |number: usize| (0..number).map(|i| format!("{{\"problems\": [], \"n\": {i}}}"));
+    let golden: Vec<String> = answers(2).collect();
+    assert_same(answers(2), &golden);
+    for number in [1, 3] {
+        let verdict = std::panic::catch_unwind(|| assert_same(answers(number), &golden));
+        assert!(verdict.is_err(), "{number} lines instead of 2");
+    }
 }
 
 #[test]
@@ -287,6 +297,74 @@ fn source_packages_come_from_a_list_as_well() {
 {\"build_requires\": [\"gcc\", \"(gcc or clang)\"], \"evr\": \"0:2.12-1\", \"name\": \"hello\", \"problems\": [], \"resolved\": true}
 {\"build_requires\": [\"clang\"], \"evr\": null, \"name\": \"bye\", \"problems\": [\"No package found for: clang\"], \"resolved\": false}
 {\"build_requires\": [], \"evr\": null, \"name\": \"x\", \"problems\": [], \"resolved\": true}"
+    );
+}
+
+#[test]
+fn what_nobody_understands_is_a_problem_of_the_package() {
+    let world = World::new();
+    world.binary(&[
+        package("gcc 1").requires_verbatim("(glibc or"),
+        package("make 1").requires_verbatim("(bash foo sh)").requires_verbatim("()"),
+    ]);
+    let warning = "koschei: warning: the repositories have 3 relations of binary packages that cannot be understood, and \
+        are left out as libsolv does; the first: gcc-0:1-1.x86_64 has it, and “(glibc or” is not a rich dependency: ";
+    world.source(&[
+        source("fine 1").requires("gcc"),
+        source("hello 2-3")
+            .requires_verbatim("(clang foo llvm)")
+            .requires("gcc")
+            .requires_verbatim("gcc plus")
+            .requires("make")
+            .requires_verbatim("(clang"),
+    ]);
+    let output = world.depcheck().args(["--format", "jsonl", "--install-sets"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with(warning), "{}", stderr(&output));
+    let answers: Vec<Value> =
+        lines(&output.stdout[..]).map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert_eq!(answers[0]["resolved"], true);
+    let hello = answers[1].as_object().unwrap();
+    assert_eq!(
+        hello.keys().collect::<Vec<_>>(),
+        ["build_requires", "evr", "name", "problems", "resolved"]
+    );
+    assert_eq!(hello["resolved"], false);
+    assert_eq!(
+        hello["build_requires"],
+        serde_json::json!(["(clang foo llvm)", "gcc", "gcc plus", "make", "(clang"]),
+        "in the order of the repository"
+    );
+    // The words of the services.
+    let problems = hello["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    for (problem, text) in problems.iter().zip(["(clang foo llvm)", "gcc plus", "(clang"]) {
+        let begins = format!("BuildRequires of hello-2-3 cannot be understood: “{text}” is not a ");
+        assert!(problem.as_str().unwrap().starts_with(&begins), "{problem}");
+    }
+
+    // The answer is a question with the same answer.
+    fs::write(world.path("list"), &output.stdout).unwrap();
+    let mut command = depcheck();
+    command.arg("--binary").arg(world.path("binary")).arg("--source").arg(world.path("list"));
+    let again = command.args(["--format", "jsonl", "--install-sets"]).output().unwrap();
+    assert_eq!(stdout(&again), stdout(&output));
+
+    let text = stdout(&world.depcheck().output().unwrap());
+    assert!(
+        text.contains(
+            "1 source package: BuildRequires of hello-2-3 cannot be understood: “gcc plus” is not a"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n\n2 source packages: 1 can be built, 1 cannot, for 3 root causes"),
+        "{text}"
+    );
+    let output = world.depcheck().args(["--remove", "make"]).output().unwrap();
+    assert_eq!(
+        stdout(&output),
+        "2 source packages: nothing changes\n1 source package cannot be built either way"
     );
 }
 

@@ -4,7 +4,6 @@
 //! with `diff`.
 
 use depsolve::{Group, PackageId, PackageRef, Problem, Resolution, Universe};
-use rpm::Dep;
 use serde::Serialize;
 
 use super::sources::Source;
@@ -139,9 +138,10 @@ pub(super) fn answer(
     resolution: &Resolution,
     installs: Option<(&Universe, &Names)>,
 ) {
-    let installs = installs.filter(|_| resolution.resolved());
+    let resolved = resolution.resolved() && source.not_understood.is_empty();
+    let installs = installs.filter(|_| resolved);
     let mut object = Object::begin(out);
-    object.strings("build_requires", source.build_requires.iter().map(Dep::to_string));
+    object.strings("build_requires", source.build_requires_as_written());
     if let Some((universe, _)) = installs {
         distances(&mut object, universe, resolution);
     }
@@ -150,8 +150,9 @@ pub(super) fn answer(
         install_set(&mut object, names, resolution);
     }
     object.string("name", &source.name);
-    object.strings("problems", resolution.problems.iter().map(Problem::to_string));
-    object.bool("resolved", resolution.resolved());
+    let problems = resolution.problems.iter().map(Problem::to_string);
+    object.strings("problems", source.not_understood().chain(problems));
+    object.bool("resolved", resolved);
     object.end();
 }
 

@@ -31,7 +31,11 @@ pub(super) fn ask(
         question.threads,
         || (Solver::new(universe), Resolution::default()),
         |(solver, resolution), i| {
-            solver.resolve_into(&question.request(i), resolution);
+            if sources[i].not_understood.is_empty() {
+                solver.resolve_into(&question.request(i), resolution);
+            } else {
+                *resolution = Resolution::default();
+            }
             let mut line = Vec::new();
             if format != Format::Text {
                 json::answer(&mut line, &sources[i], resolution, installs);
@@ -39,7 +43,7 @@ pub(super) fn ask(
             (line, std::mem::take(&mut resolution.problems))
         },
         |(line, problems)| {
-            if !problems.is_empty() {
+            if !problems.is_empty() || !sources[next].not_understood.is_empty() {
                 broken.push(Broken { source: next, problems });
             }
             next += 1;
@@ -65,7 +69,7 @@ fn summary_json(question: &Question<'_>, universe: &Universe, broken: &[Broken])
     let mut out = b"], ".to_vec();
     let mut rest = Vec::new();
     let mut object = Object::begin(&mut rest);
-    json::causes(&mut object, "causes", text::groups(universe, broken), &titles);
+    json::causes(&mut object, "causes", text::groups(universe, question.sources, broken), &titles);
     let total = question.sources.len();
     object.number_or_null("resolved", Some((total - broken.len()) as u64));
     object.number_or_null("unresolved", Some(broken.len() as u64));

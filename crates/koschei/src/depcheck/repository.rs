@@ -78,8 +78,24 @@ impl Repository {
 
     /// What the index says about metadata of a kind; none if there are none.
     fn entry(&self, kind: Kind) -> Result<Option<&MetadataFile>, Failure> {
-        repocache::listed(&self.repomd, kind, &self.name)
-            .map_err(|error| not_fetched(&self.name, &error))
+        let entry = repocache::listed(&self.repomd, kind, &self.name)
+            .map_err(|error| not_fetched(&self.name, &error))?;
+        if let Some(entry) = entry {
+            self.hasher(kind, entry)?;
+        }
+        Ok(entry)
+    }
+
+    /// What computes the checksum that a file has to have; none where the index tells none.
+    fn hasher(&self, kind: Kind, entry: &MetadataFile) -> Result<Option<Hasher>, Failure> {
+        entry.checksum.as_ref().map(Checksum::verifier).transpose().map_err(|unknown| {
+            Failure::usage(format_args!(
+                "the {} metadata of the repository {} cannot be verified: {unknown}; the repository has to be made again \
+                 (createrepo_c --checksum sha256)",
+                kind.file_name(),
+                self.name
+            ))
+        })
     }
 
     /// Fetches metadata of a kind, if it is elsewhere and was not fetched already. False if there are none of that kind.
@@ -144,7 +160,8 @@ impl Repository {
             let which = if length < size { "truncated" } else { "too long" };
             return Err(damaged(&format!("it is {which}, {length} bytes instead of {size}")));
         }
-        let mut verified = Verified::new(file, entry.checksum.as_ref());
+        let hasher = self.hasher(kind, entry)?;
+        let mut verified = Verified { file, expected: entry.checksum.as_ref().zip(hasher) };
         let result = read(&mut verified);
         // Bytes that are not the right ones explain whatever was made of them.
         if !verified.finish().map_err(|error| cannot(&error))? {
@@ -224,13 +241,7 @@ struct Verified<'c> {
     expected: Option<(&'c Checksum, Hasher)>,
 }
 
-impl<'c> Verified<'c> {
-    fn new(file: File, expected: Option<&'c Checksum>) -> Self {
-        // Repositories of long ago have checksums of kinds that prove nothing; for a directory at hand the size will do.
-        let expected = expected.and_then(|checksum| Some((checksum, checksum.hasher()?)));
-        Self { file, expected }
-    }
-
+impl Verified<'_> {
     /// Reads what was left, and tells whether everything was as expected.
     fn finish(mut self) -> io::Result<bool> {
         io::copy(&mut self, &mut io::sink())?;

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::Path;
 
 use repocache::Kind;
-use rpm::md::{decompress, primary};
-use rpm::{Dep, Nevra};
+use rpm::md::{Package, decompress, primary};
+use rpm::{Constraint, Dep, Nevra, Relation};
 use serde::Deserialize;
 
 use super::progress::Progress;
@@ -25,6 +25,96 @@ pub(super) struct Source {
     /// `epoch:version-release`, the epoch always present; a list may leave it out.
     pub(super) evr: Option<String>,
     pub(super) build_requires: Vec<Dep>,
+    /// Those that nobody understands. With any, a package cannot be built, whatever the others are.
+    pub(super) not_understood: Vec<NotUnderstood>,
+}
+
+/// A BuildRequires that nobody understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotUnderstood {
+    /// How many of those that are understood stand before it.
+    after: usize,
+    /// As it is written.
+    text: String,
+    /// What is wrong with it.
+    reason: String,
+}
+
+impl Source {
+    /// What it requires, as it is written and in that order.
+    pub(super) fn build_requires_as_written(&self) -> impl Iterator<Item = String> {
+        let mut not_understood = self.not_understood.iter().peekable();
+        let mut understood = self.build_requires.iter().enumerate().peekable();
+        std::iter::from_fn(move || {
+            let next = understood.peek().map_or(usize::MAX, |(i, _)| *i);
+            match not_understood.next_if(|one| one.after <= next) {
+                Some(one) => Some(one.text.clone()),
+                None => understood.next().map(|(_, dep)| dep.to_string()),
+            }
+        })
+    }
+
+    /// What nobody understands, as problems of the package, in the words that the services have for it.
+    pub(super) fn not_understood(&self) -> impl Iterator<Item = String> {
+        let version =
+            self.evr.as_deref().map(|evr| evr.split_once(':').map_or(evr, |(_, rest)| rest));
+        let package =
+            version.map_or_else(|| self.name.clone(), |version| format!("{}-{version}", self.name));
+        self.not_understood.iter().map(move |one| {
+            format!("BuildRequires of {package} cannot be understood: {}", one.reason)
+        })
+    }
+
+    /// Adds a BuildRequires from its text, understood or not.
+    fn require(&mut self, text: &str) {
+        match dep(text) {
+            Ok(dep) => self.build_requires.push(dep),
+            Err(reason) => self.require_not_understood(text.to_owned(), reason),
+        }
+    }
+
+    /// Adds one that a repository has.
+    fn require_of_repository(&mut self, dep: Dep) {
+        if !not_of_rpm(&dep) {
+            return;
+        }
+        let dep = plain(dep);
+        if is_ordinary(&dep) {
+            self.build_requires.push(dep);
+            return;
+        }
+        // RPM could not have written it: what it writes means the same when it is read again.
+        let text = dep.to_string();
+        let reason = match text.parse::<Dep>() {
+            Ok(again) if again == dep => {
+                self.build_requires.push(dep);
+                return;
+            }
+            Ok(_) => format!("“{text}” is not a relation: its name or version has a space"),
+            Err(error) => error.to_string(),
+        };
+        self.require_not_understood(text, reason);
+    }
+
+    fn require_not_understood(&mut self, text: String, reason: String) {
+        let after = self.build_requires.len();
+        self.not_understood.push(NotUnderstood { after, text, reason });
+    }
+}
+
+/// Whether no character is in it of which a person could think that it does not belong to a name or a version.
+fn is_ordinary(dep: &Dep) -> bool {
+    let ordinary = |text: &str| !text.contains(char::is_whitespace);
+    match dep {
+        Dep::Rich(_) => true,
+        Dep::Relation(Relation { name, constraint }) => {
+            ordinary(name)
+                && !name.starts_with('(')
+                && constraint.as_ref().is_none_or(|Constraint { version, release, .. }| {
+                    ordinary(version) && release.as_deref().is_none_or(ordinary)
+                })
+        }
+    }
 }
 
 /// Where source packages come from.
@@ -65,17 +155,12 @@ impl Sources {
             Self::Repository(repository) => {
                 let mut sources = Vec::new();
                 repository.read(Kind::Primary, |reader| {
-                    for package in primary::Reader::new(reader)? {
+                    let mut reader = primary::Reader::new(reader)?;
+                    while let Some(package) = reader.next() {
                         let package = package?;
-                        if !package.nevra.is_source() {
-                            continue;
+                        if package.nevra.is_source() {
+                            sources.push(of_repository(package, reader.not_understood()));
                         }
-                        let requires = package.requires.into_iter().map(|one| one.dep);
-                        sources.push(Source {
-                            evr: Some(evr(&package.nevra)),
-                            name: package.nevra.name,
-                            build_requires: requires.filter(not_of_rpm).map(plain).collect(),
-                        });
                     }
                     Ok(())
                 })?;
@@ -89,6 +174,27 @@ impl Sources {
             _ => Ok(sources),
         }
     }
+}
+
+fn of_repository(package: Package, not_understood: &[primary::NotUnderstood]) -> Source {
+    let mut source = Source {
+        evr: Some(evr(&package.nevra)),
+        name: package.nevra.name,
+        build_requires: Vec::with_capacity(package.requires.len()),
+        not_understood: Vec::new(),
+    };
+    let required = not_understood.iter().filter_map(|one| one.required_after.map(|at| (at, one)));
+    let mut not_understood = required.peekable();
+    for (i, requirement) in package.requires.into_iter().enumerate() {
+        while let Some((_, one)) = not_understood.next_if(|(at, _)| *at <= i) {
+            source.require_not_understood(one.text.clone(), one.error.to_string());
+        }
+        source.require_of_repository(requirement.dep);
+    }
+    for (_, one) in not_understood {
+        source.require_not_understood(one.text.clone(), one.error.to_string());
+    }
+    source
 }
 
 /// The files that source packages require by name.
@@ -182,12 +288,15 @@ fn json_line(text: &str) -> Result<Source, String> {
         let what = error.split(" at line ").next().unwrap_or_default();
         format!("it is not a JSON object with name, evr and build_requires: {what}")
     })?;
-    let build_requires = line.build_requires.iter().map(|text| dep(text));
-    Ok(Source {
+    // A program wrote it, and what it read nobody may understand: that is no reason to refuse all the others.
+    let mut source = Source {
         name: line.name,
         evr: line.evr,
-        build_requires: build_requires.collect::<Result<_, _>>()?,
-    })
+        build_requires: Vec::with_capacity(line.build_requires.len()),
+        not_understood: Vec::new(),
+    };
+    line.build_requires.iter().for_each(|text| source.require(text));
+    Ok(source)
 }
 
 fn plain_line(text: &str) -> Result<Source, String> {
@@ -215,7 +324,7 @@ fn plain_line(text: &str) -> Result<Source, String> {
         .filter(|text| !text.is_empty())
         .map(dep)
         .collect::<Result<_, _>>()?;
-    Ok(Source { name: name.to_owned(), evr, build_requires })
+    Ok(Source { name: name.to_owned(), evr, build_requires, not_understood: Vec::new() })
 }
 
 fn dep(text: &str) -> Result<Dep, String> {
@@ -262,7 +371,12 @@ mod tests {
         assert_eq!(requires(&sources[0]), ["gcc", "make >= 1:4", "(gcc or clang)", "perl(A,B)"]);
         assert_eq!(
             sources[1],
-            Source { name: "nothing".into(), evr: None, build_requires: vec![] }
+            Source {
+                name: "nothing".into(),
+                evr: None,
+                build_requires: vec![],
+                not_understood: vec![]
+            }
         );
         assert_eq!(
             (sources[2].name.as_str(), requires(&sources[2])),

@@ -16,6 +16,7 @@ const WIDTH: usize = 80;
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) source: usize,
+    /// None where nobody understands what it requires.
     pub(super) problems: Vec<Problem>,
 }
 
@@ -26,13 +27,18 @@ pub(super) fn count(number: usize, what: &str) -> String {
 }
 
 /// Source packages by root cause.
-pub(super) fn groups(universe: &Universe, broken: &[Broken]) -> Vec<Group<usize>> {
+pub(super) fn groups(
+    universe: &Universe,
+    sources: &[Source],
+    broken: &[Broken],
+) -> Vec<Group<usize>> {
     let absent = absent_names(universe, broken);
-    group_by_cause(
-        broken.iter().flat_map(|one| {
-            one.problems.iter().map(|problem| (one.source, cause(&absent, problem)))
-        }),
-    )
+    group_by_cause(broken.iter().flat_map(|one| {
+        let not_understood = sources[one.source].not_understood();
+        let causes = not_understood.map(|line| Cause::Other { line });
+        let causes = causes.chain(one.problems.iter().map(|problem| cause(&absent, problem)));
+        causes.map(|cause| (one.source, cause))
+    }))
 }
 
 /// The root cause of a problem. When nothing of that name is there in any version, it is one cause whichever version is
@@ -136,7 +142,7 @@ pub(super) fn broken(
 ) -> usize {
     let problems: HashMap<usize, &[Problem]> =
         broken.iter().map(|one| (one.source, one.problems.as_slice())).collect();
-    let groups = groups(universe, broken);
+    let groups = groups(universe, titles.sources, broken);
     for group in &groups {
         let cause = &group.cause;
         let _ = writeln!(out, "{}: {cause}", count(group.affected.len(), "source package"));

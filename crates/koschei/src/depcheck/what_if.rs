@@ -20,9 +20,11 @@ struct Pair<'u> {
     after: &'u Universe,
     names_before: Names,
     names_after: Names,
+    /// Number of each package of `before`. A repository may have a package twice; both are the same one then.
+    numbers_before: Vec<i32>,
     /// Number of each package of `after`: that of the package of the same name, version and architecture in `before`, or
     /// a greater one.
-    common: Vec<i32>,
+    numbers_after: Vec<i32>,
 }
 
 /// With more groups of source packages that change alike, nobody reads them.
@@ -79,6 +81,9 @@ pub(super) fn ask(
             (solvers, Resolution::default(), Resolution::default())
         },
         |((solver_before, solver_after), old, new), i| {
+            if !question.sources[i].not_understood.is_empty() {
+                return (Vec::new(), Outcome::StillBroken);
+            }
             let request = question.request(i);
             solver_before.resolve_into(&request, old);
             solver_after.resolve_into(&request, new);
@@ -125,14 +130,18 @@ impl<'u> Pair<'u> {
     fn new(before: &'u Universe, after: &'u Universe) -> Self {
         let names_before = Names::new(before);
         let names_after = Names::new(after);
-        let known: HashMap<&str, i32> =
-            before.packages().map(|id| (names_before.text(id), id.0 as i32)).collect();
+        // Of packages with the same name, version and architecture all have the number of the first.
+        let mut numbers: HashMap<&str, i32> = HashMap::new();
         let new = before.len() as i32;
-        let common = after
+        let numbers_before = before
             .packages()
-            .map(|id| known.get(names_after.text(id)).copied().unwrap_or(new + id.0 as i32))
+            .map(|id| *numbers.entry(names_before.text(id)).or_insert(id.0 as i32))
             .collect();
-        Self { before, after, names_before, names_after, common }
+        let numbers_after = after
+            .packages()
+            .map(|id| *numbers.entry(names_after.text(id)).or_insert(new + id.0 as i32))
+            .collect();
+        Self { before, after, names_before, names_after, numbers_before, numbers_after }
     }
 
     fn outcome(&self, old: &mut Resolution, new: &mut Resolution) -> Outcome {
@@ -148,12 +157,16 @@ impl<'u> Pair<'u> {
     }
 
     fn changes(&self, old: &Resolution, new: &Resolution) -> Vec<Change> {
-        let old_ids: Vec<i32> =
-            old.installs.iter().map(|install| install.package.0 as i32).collect();
+        let mut old_ids: Vec<i32> = old
+            .installs
+            .iter()
+            .map(|install| self.numbers_before[install.package.0 as usize])
+            .collect();
+        old_ids.sort_unstable();
         let mut installed: Vec<(i32, Option<u8>)> = new
             .installs
             .iter()
-            .map(|install| (self.common[install.package.0 as usize], install.distance))
+            .map(|install| (self.numbers_after[install.package.0 as usize], install.distance))
             .collect();
         installed.sort_unstable();
         let new_ids: Vec<i32> = installed.iter().map(|(id, _)| *id).collect();
@@ -346,7 +359,12 @@ fn summary_json(question: &Question<'_>, after: &Universe, effect: &Effect) -> V
     let mut out = b"\n], ".to_vec();
     let mut rest = Vec::new();
     let mut object = Object::begin(&mut rest);
-    json::causes(&mut object, "causes", text::groups(after, &effect.broken), &titles);
+    json::causes(
+        &mut object,
+        "causes",
+        text::groups(after, question.sources, &effect.broken),
+        &titles,
+    );
     object.number_or_null("newly_broken", Some(effect.broken.len() as u64));
     object.number_or_null("newly_fixed", Some(effect.fixed.len() as u64));
     object.number_or_null("other_install_sets", Some(effect.changed.len() as u64));

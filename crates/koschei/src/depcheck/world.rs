@@ -1,19 +1,21 @@
 //! What can be installed: the packages of several repositories as one universe, and the same with something changed.
 //!
 //! Koji's rules. Of packages with the same name, version, release and architecture the first repository's counts. An
-//! overlay does what merging a side tag does: tags hold builds, so it replaces all packages that were built from the same
+//! overlay does what merging a side tag does ([`super::builds`]): it replaces all packages that were built from the same
 //! source package, including those that the new build does not make any more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use depsolve::{LoadError, Loader, Universe};
 use repocache::Kind;
-use rpm::md::primary;
-use rpm::{Evr, Nevra};
+use rpm::Nevra;
+use rpm::md::{Package, primary};
 
+use super::builds::{Builds, Merge, Origin};
 use super::options::OverlayMode;
 use super::progress::Progress;
 use super::repository::Repository;
+use super::text::count;
 use crate::failure::Failure;
 
 /// The repositories that packages come from.
@@ -28,8 +30,24 @@ pub(super) struct Offers {
 #[derive(Debug)]
 struct Overlay {
     repository: Repository,
-    /// The newest build of each source package in it.
-    builds: HashMap<String, Evr>,
+    builds: Builds,
+    not_understood: NotUnderstood,
+}
+
+/// What there is, seen before anything is done with it.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Of the source packages that overlays have builds of.
+    builds: Builds,
+    not_understood: NotUnderstood,
+}
+
+/// Relations of binary packages that are left out because nobody understands them.
+#[derive(Debug, Default)]
+struct NotUnderstood {
+    count: usize,
+    /// The package that has the first one, and what is wrong with it.
+    first: Option<String>,
 }
 
 /// What to change.
@@ -51,7 +69,7 @@ pub(super) struct Removal {
 #[derive(Debug)]
 pub(super) struct Loading {
     loader: Loader,
-    with_overlays: bool,
+    changed: bool,
     /// What a person should know.
     pub(super) warnings: Vec<String>,
 }
@@ -99,23 +117,17 @@ impl Offers {
         for name in overlays {
             let repository = Repository::open(name, progress)?;
             repository.fetch(Kind::Primary, progress)?;
-            let mut builds = HashMap::new();
-            repository.read(Kind::Primary, |reader| {
-                for package in primary::Reader::new(reader)? {
-                    let package = package?;
-                    if !package.nevra.is_source() {
-                        let (source, evr) = build_of(&package.nevra, package.source_rpm.as_deref());
-                        remember(&mut builds, source, evr);
-                    }
-                }
-                Ok(())
+            let (mut builds, mut not_understood) = (Builds::default(), NotUnderstood::default());
+            look(&repository, &mut not_understood, |package| {
+                let origin = Origin::of(&package.nevra, package.source_rpm.as_deref());
+                builds.add(origin, &package.nevra);
             })?;
             if builds.is_empty() {
                 return Err(Failure::usage(format_args!(
                     "the overlay {name} has no binary packages, so it changes nothing"
                 )));
             }
-            opened.push(Overlay { repository, builds });
+            opened.push(Overlay { repository, builds, not_understood });
         }
         Ok(Self { binary, overlays: opened, arch: arch.to_owned() })
     }
@@ -127,38 +139,59 @@ impl Offers {
         for repository in &self.binary {
             add(&mut loader, repository, &mut seen, |nevra, _| !nevra.is_source())?;
         }
-        Ok(Loading { loader, with_overlays: false, warnings: Vec::new() })
+        Ok(Loading { loader, changed: false, warnings: Vec::new() })
+    }
+
+    /// Looks at what there is before anything changes.
+    pub(super) fn survey(&self) -> Result<Survey, Failure> {
+        let Survey { mut builds, mut not_understood } = Survey::default();
+        for repository in &self.binary {
+            look(repository, &mut not_understood, |package| {
+                if self.overlays.is_empty() {
+                    return;
+                }
+                let origin = Origin::of(&package.nevra, package.source_rpm.as_deref());
+                if self.overlays.iter().any(|overlay| overlay.builds.has(&origin.source)) {
+                    builds.add(origin, &package.nevra);
+                }
+            })?;
+        }
+        Ok(Survey { builds, not_understood })
+    }
+
+    /// What a person should know about the repositories as they are.
+    pub(super) fn warning(&self, survey: &Survey) -> Option<String> {
+        let overlays = self.overlays.iter().map(|overlay| &overlay.not_understood);
+        let all: Vec<_> = std::iter::once(&survey.not_understood).chain(overlays).collect();
+        let first = all.iter().find_map(|one| one.first.as_ref())?;
+        let count = count(all.iter().map(|one| one.count).sum(), "relation");
+        Some(format!(
+            "the repositories have {count} of binary packages that cannot be understood, and are left out as libsolv \
+             does; the first: {first}"
+        ))
     }
 
     /// Reads what there is with a change.
-    pub(super) fn after(&self, change: &Change) -> Result<Loading, Failure> {
-        let mut stale = BTreeMap::new();
-        loop {
-            let mut plan = Plan::new(&self.overlays, change, &stale);
-            let mut loader = Loader::new(&self.arch, []);
-            let several = self.binary.len() + self.overlays.len() > 1;
-            let mut seen = Seen { needed: several, ..Seen::default() };
-            for repository in &self.binary {
-                add(&mut loader, repository, &mut seen, |nevra, source_rpm| {
-                    plan.keeps(0, nevra, source_rpm)
-                })?;
-            }
-            for (i, overlay) in self.overlays.iter().enumerate() {
-                add(&mut loader, &overlay.repository, &mut seen, |nevra, source_rpm| {
-                    plan.keeps(i + 1, nevra, source_rpm)
-                })?;
-            }
-            // Only now it is known which builds of the binary repositories are newer than the overlays'; what was left
-            // out for the sake of an older one belongs where it was.
-            let newer = plan.stale();
-            if !newer.is_empty() {
-                stale.extend(newer);
-                continue;
-            }
-            plan.check_removal()?;
-            let warnings = left_out(&stale).into_iter().collect();
-            return Ok(Loading { loader, with_overlays: true, warnings });
+    pub(super) fn after(&self, change: &Change, survey: &Survey) -> Result<Loading, Failure> {
+        let overlays: Vec<&Builds> = self.overlays.iter().map(|overlay| &overlay.builds).collect();
+        let merge = Merge::new(change.mode, &survey.builds, &overlays);
+        let warnings = merge.warning().into_iter().collect();
+        let mut plan = Plan::new(&change.remove, merge);
+        let mut loader = Loader::new(&self.arch, []);
+        let several = self.binary.len() + self.overlays.len() > 1;
+        let mut seen = Seen { needed: several, ..Seen::default() };
+        for repository in &self.binary {
+            add(&mut loader, repository, &mut seen, |nevra, source_rpm| {
+                plan.keeps(None, nevra, source_rpm)
+            })?;
         }
+        for (i, overlay) in self.overlays.iter().enumerate() {
+            add(&mut loader, &overlay.repository, &mut seen, |nevra, source_rpm| {
+                plan.keeps(Some(i), nevra, source_rpm)
+            })?;
+        }
+        plan.check_removal()?;
+        Ok(Loading { loader, changed: true, warnings })
     }
 
     /// Makes the universe, for questions that name these paths.
@@ -171,7 +204,7 @@ impl Offers {
         let mut loader = loading.loader;
         paths.iter().for_each(|path| loader.want(path));
         if loader.needs_filelists() {
-            let overlays = self.overlays.iter().filter(|_| loading.with_overlays);
+            let overlays = self.overlays.iter().filter(|_| loading.changed);
             for repository in self.binary.iter().chain(overlays.map(|one| &one.repository)) {
                 // A repository without file lists has no other files than primary tells.
                 if repository.fetch(Kind::Filelists, progress)? {
@@ -180,7 +213,8 @@ impl Offers {
             }
         }
         let universe = loader.finish().map_err(|error: LoadError| Failure::usage(error))?;
-        if universe.is_empty() {
+        // A change may leave nothing; before it there was something.
+        if universe.is_empty() && !loading.changed {
             return Err(Failure::usage(format_args!(
                 "the binary repositories have no packages for {}; is --arch what they were made for?",
                 self.arch
@@ -190,23 +224,34 @@ impl Offers {
     }
 }
 
-/// What a person should know about overlays' builds that are older than what is there: each with the newer one.
-fn left_out(stale: &BTreeMap<String, (Evr, Evr)>) -> Option<String> {
-    const SHOWN: usize = 3;
-    let mut builds: Vec<String> = stale
-        .iter()
-        .take(SHOWN)
-        .map(|(source, (ours, theirs))| format!("{source}-{ours} (there is {theirs})"))
-        .collect();
-    let builds = match (builds.pop()?, stale.len().saturating_sub(SHOWN)) {
-        (last, 0) if builds.is_empty() => last,
-        (last, 0) => format!("{} and {last}", builds.join(", ")),
-        (last, more) => format!("{}, {last} and {more} more", builds.join(", ")),
-    };
-    Some(format!(
-        "builds of the overlay that are older than what is there are left out (--overlay-mode replace uses them): \
-         {builds}"
-    ))
+impl NotUnderstood {
+    fn notice(&mut self, package: &Package, relations: &[primary::NotUnderstood]) {
+        self.count += relations.len();
+        if let (None, Some(relation)) = (&self.first, relations.first()) {
+            let nevra = &package.nevra;
+            self.first = Some(format!("{nevra} has it, and {}", relation.error));
+        }
+    }
+}
+
+/// Goes through the binary packages of a repository.
+fn look(
+    repository: &Repository,
+    not_understood: &mut NotUnderstood,
+    mut at: impl FnMut(&Package),
+) -> Result<(), Failure> {
+    repository.read(Kind::Primary, |reader| {
+        primary::Reader::in_two_threads(reader, |reader| {
+            while let Some(package) = reader.next() {
+                let package = package?;
+                if !package.nevra.is_source() {
+                    not_understood.notice(&package, reader.not_understood());
+                    at(&package);
+                }
+            }
+            Ok(())
+        })
+    })
 }
 
 /// Names, versions, releases and architectures of the packages in earlier repositories.
@@ -253,35 +298,11 @@ fn add(
     Ok(())
 }
 
-/// The build that a package belongs to: name of the source package, and its version. File names do not tell epochs, so
-/// the package's own is taken.
-fn build_of(nevra: &Nevra, source_rpm: Option<&str>) -> (String, Evr) {
-    match source_rpm.map(Nevra::from_nvra) {
-        Some(Ok(source)) => (source.name, Evr::new(nevra.epoch, source.version, source.release)),
-        _ => (nevra.name.clone(), nevra.evr().to_owned()),
-    }
-}
-
-/// The packages of one build may have different epochs; the highest counts, here and there.
-fn remember(builds: &mut HashMap<String, Evr>, source: String, evr: Evr) {
-    match builds.get_mut(&source) {
-        Some(known) if *known >= evr => {}
-        Some(known) => *known = evr,
-        None => {
-            builds.insert(source, evr);
-        }
-    }
-}
-
 /// Which packages stay, decided while they are read.
 struct Plan<'c> {
-    change: &'c Change,
-    /// Source package to the layer that its packages come from, and the version there. Layer 0 is all binary
-    /// repositories; others are overlays.
-    winners: HashMap<&'c str, (usize, &'c Evr)>,
-    /// The newest builds that were left out for the sake of an overlay.
-    left_out: HashMap<String, Evr>,
-    /// What of `change.remove` was found.
+    remove: &'c Removal,
+    merge: Merge<'c>,
+    /// What of `remove` was found.
     removed: BTreeSet<String>,
     removed_sources: BTreeSet<String>,
     /// Source packages by names that are to be removed as packages.
@@ -289,83 +310,43 @@ struct Plan<'c> {
 }
 
 impl<'c> Plan<'c> {
-    fn new(
-        overlays: &'c [Overlay],
-        change: &'c Change,
-        stale: &BTreeMap<String, (Evr, Evr)>,
-    ) -> Self {
-        let mut winners: HashMap<&str, (usize, &Evr)> = HashMap::new();
-        if change.mode != OverlayMode::Add {
-            for (i, overlay) in overlays.iter().enumerate() {
-                for (source, evr) in &overlay.builds {
-                    let older = change.mode == OverlayMode::Newer
-                        && winners.get(source.as_str()).is_some_and(|(_, winner)| evr < *winner);
-                    if !older {
-                        let layer = if stale.contains_key(source) { 0 } else { i + 1 };
-                        winners.insert(source, (layer, evr));
-                    }
-                }
-            }
-        }
+    fn new(remove: &'c Removal, merge: Merge<'c>) -> Self {
         Self {
-            change,
-            winners,
-            left_out: HashMap::new(),
+            remove,
+            merge,
             removed: BTreeSet::new(),
             removed_sources: BTreeSet::new(),
             also_sources: BTreeSet::new(),
         }
     }
 
-    fn keeps(&mut self, layer: usize, nevra: &Nevra, source_rpm: Option<&str>) -> bool {
+    /// Whether a package of an overlay, or of the binary repositories, stays.
+    fn keeps(&mut self, overlay: Option<usize>, nevra: &Nevra, source_rpm: Option<&str>) -> bool {
         if nevra.is_source() {
             return false;
         }
-        let remove = &self.change.remove;
-        if !remove.is_empty() {
-            let (source, _) = build_of(nevra, source_rpm);
-            if remove.packages.contains(&source) {
-                self.also_sources.insert(source.clone());
-            }
-            if remove.packages.contains(&nevra.name) {
-                self.removed.insert(nevra.name.clone());
-                return false;
-            }
-            if remove.sources.contains(&source) {
-                self.removed_sources.insert(source);
-                return false;
-            }
-        }
-        if self.winners.is_empty() {
+        if self.remove.is_empty() && self.merge.keeps_all() {
             return true;
         }
-        let (source, evr) = build_of(nevra, source_rpm);
-        match self.winners.get(source.as_str()) {
-            Some((winner, _)) if *winner != layer => {
-                if layer == 0 && self.change.mode == OverlayMode::Newer {
-                    remember(&mut self.left_out, source, evr);
-                }
-                false
-            }
-            _ => true,
+        let origin = Origin::of(nevra, source_rpm);
+        let keeps = self.merge.keeps(overlay, &origin);
+        if self.remove.packages.contains(&origin.source) {
+            self.also_sources.insert(origin.source.clone());
         }
-    }
-
-    /// Builds of overlays that turned out to be older than what they replaced, each with the newer one.
-    fn stale(&self) -> BTreeMap<String, (Evr, Evr)> {
-        let mut stale = BTreeMap::new();
-        for (source, there) in &self.left_out {
-            if let Some((_, overlay)) = self.winners.get(source.as_str())
-                && *overlay < there
-            {
-                stale.insert(source.clone(), ((*overlay).clone(), there.clone()));
-            }
+        // What goes for two reasons is found for both.
+        let named = self.remove.packages.contains(&nevra.name);
+        if named {
+            self.removed.insert(nevra.name.clone());
         }
-        stale
+        let of_source = self.remove.sources.contains(&origin.source);
+        if of_source {
+            self.removed_sources.insert(origin.source);
+        }
+        keeps && !named && !of_source
     }
 
     fn check_removal(&self) -> Result<(), Failure> {
-        let Removal { packages, sources } = &self.change.remove;
+        let Removal { packages, sources } = self.remove;
         if let Some(name) = packages.difference(&self.removed).next() {
             return Err(Failure::usage(if self.also_sources.contains(name) {
                 format!(

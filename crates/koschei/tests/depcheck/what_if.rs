@@ -151,6 +151,82 @@ fn an_older_build_replaces_nothing_unless_told_to() {
     assert_eq!(objects(&mut ask("add")), [json!(null); 0], "the newest is still preferred");
 }
 
+/// As when perl-version, which had an epoch of its own, was split out of perl.
+#[test]
+fn a_package_that_is_made_no_more_does_not_make_a_newer_build_older() {
+    let world = World::new();
+    let perl = |version: &str| package(&format!("perl {version}")).epoch(4);
+    world.binary(&[perl("5.36"), package("perl-version 0.99").epoch(8).from("perl 5.36")]);
+    world.source(&[source("a 1").requires("perl"), source("b 1").requires("perl-version")]);
+    let ask = |overlay: &[crate::world::Package]| {
+        let mut command = world.depcheck();
+        command.arg("--overlay").arg(world.repository("overlay", overlay));
+        let warning = stderr(&command.output().unwrap());
+        (objects(&mut command), warning)
+    };
+    let (changes, warning) = ask(&[perl("5.38")]);
+    assert_eq!(warning, "");
+    assert_eq!(
+        changes,
+        [
+            json!({"change": "install set", "name": "a", "evr": "0:1-1", "packages": [
+                {"old": "perl-4:5.36-1.x86_64", "new": "perl-4:5.38-1.x86_64", "distance": 1}
+            ]}),
+            json!({"change": "broken", "name": "b", "evr": "0:1-1",
+                   "problems": ["No package found for: perl-version"]}),
+        ]
+    );
+    // The epoch of what both have counts, whichever versions they have.
+    let (changes, warning) = ask(&[package("perl 6").epoch(3)]);
+    assert_eq!(changes, [json!(null); 0]);
+    assert!(warning.ends_with(": perl-3:6-1 (there is 4:5.36-1)"), "{warning}");
+    // With nothing in common, all count.
+    let (changes, warning) = ask(&[package("perl-libs 6").epoch(7).from("perl 6")]);
+    assert_eq!(changes, [json!(null); 0]);
+    assert!(warning.ends_with(": perl-7:6-1 (there is 8:5.36-1)"), "{warning}");
+}
+
+#[test]
+fn of_an_overlay_the_newest_build_of_a_source_package_counts_and_no_other() {
+    let world = world();
+    let two = [
+        package("libfoo 3").from("foo 3"),
+        package("libfoo-devel 3").from("foo 3").requires("libfoo = 3"),
+        package("libfoo-devel 2").from("foo 2"),
+        package("foo-tools 2").from("foo 2"),
+    ];
+    let overlay = world.repository("overlay", &two);
+    for mode in ["newer", "replace"] {
+        let mut command = world.depcheck();
+        command.arg("--overlay").arg(&overlay).args(["--overlay-mode", mode]);
+        let changes = objects(&mut command);
+        let named: Vec<_> = changes.iter().map(|one| (&one["name"], &one["change"])).collect();
+        assert_eq!(
+            named,
+            [
+                (&json!("b"), &json!("broken")),
+                (&json!("c"), &json!("install set")),
+                (&json!("e"), &json!("broken")),
+            ],
+            "{mode}: foo-tools was made by the older build only"
+        );
+    }
+}
+
+#[test]
+fn a_package_that_a_repository_has_twice_is_no_change() {
+    let world = World::new();
+    let binary = [package("gcc 1"), package("gcc 1"), package("make 1")];
+    world.binary(&binary);
+    world.source(&[source("a 1").requires("gcc").requires("make")]);
+    let unrelated = world.repository("unrelated", &[package("unrelated 1")]);
+    let mut command = world.depcheck();
+    assert_eq!(objects(command.arg("--overlay").arg(unrelated)), [json!(null); 0]);
+    assert_eq!(objects(world.depcheck().args(["--remove", "source:make"])).len(), 1);
+    let same = world.repository("same", &[package("gcc 1"), package("gcc 1")]);
+    assert_eq!(objects(world.depcheck().arg("--overlay").arg(same)), [json!(null); 0]);
+}
+
 #[test]
 fn with_add_both_can_be_chosen_from() {
     let world = world();
@@ -189,6 +265,16 @@ fn overlays_lie_on_top_of_each_other() {
         let new = c["packages"].as_array().unwrap().iter().find_map(|one| one["new"].as_str());
         assert_eq!(new, Some(format!("libfoo-devel-0:{expected}-1.x86_64").as_str()), "{mode}");
     }
+    let mut command = world.depcheck();
+    let output = command.arg("--overlay").arg(&three).arg("--overlay").arg(&two).output().unwrap();
+    assert!(
+        stderr(&output).ends_with("(--overlay-mode replace uses them): foo-2-1 (there is 3-1)"),
+        "{}",
+        stderr(&output)
+    );
+    let mut command = world.depcheck();
+    let output = command.arg("--overlay").arg(&two).arg("--overlay").arg(&three).output().unwrap();
+    assert_eq!(stderr(&output), "");
 }
 
 #[test]
@@ -202,6 +288,13 @@ fn retiring_packages_is_tried_before_it_is_done() {
     assert_eq!(broken("foo-tools"), ["e"]);
     assert_eq!(broken("libfoo"), ["b", "c"], "what requires it goes as well");
     assert_eq!(broken("source:foo"), ["b", "c", "e"]);
+    // A name may stand for a package and for its only source.
+    let changes = objects(world.depcheck().args(["--remove", "gcc", "--remove", "source:gcc"]));
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!((&changes[0]["name"], &changes[0]["change"]), (&json!("a"), &json!("broken")));
+    // Nothing may be left.
+    world.binary(&[package("gcc 1")]);
+    assert_eq!(objects(world.depcheck().args(["--remove", "gcc"])), changes);
 }
 
 #[test]

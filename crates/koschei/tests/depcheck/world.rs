@@ -53,6 +53,17 @@ impl Package {
         self
     }
 
+    /// What no tool of RPM's would write.
+    pub(crate) fn requires_verbatim(mut self, name: &str) -> Self {
+        self.0.requires.push(Relation::any(name).into());
+        self
+    }
+
+    pub(crate) fn epoch(mut self, epoch: u32) -> Self {
+        self.0.nevra.epoch = epoch;
+        self
+    }
+
     pub(crate) fn conflicts(mut self, relation: &str) -> Self {
         self.0.conflicts.push(relation.parse::<Relation>().unwrap().into());
         self

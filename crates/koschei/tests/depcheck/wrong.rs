@@ -135,6 +135,41 @@ fn what_cannot_be_read() {
 }
 
 #[test]
+fn what_cannot_be_verified() {
+    let world = world();
+    let index = world.path("binary/repodata/repomd.xml");
+    let good = fs::read_to_string(&index).unwrap();
+    let (start, end) = ("<checksum type=\"sha256\">", "</checksum>");
+    let at = good.find("<data type=\"primary\">").unwrap();
+    let from = at + good[at..].find(start).unwrap();
+    let to = from + good[from..].find(end).unwrap();
+    let digits = &good[from + start.len()..to];
+    let server = Server::start(world.directory());
+    let address = server.address("binary");
+    let ask = |opening: &str, digits: &str, binary: &str| {
+        fs::write(&index, good[..from].to_owned() + opening + digits + &good[to..]).unwrap();
+        let mut command = depcheck();
+        command.args(["--binary", binary, "--source"]).arg(world.path("source"));
+        command.env("TMPDIR", world.directory());
+        command
+    };
+    let zeros = "0".repeat(64);
+    for binary in [world.path("binary").to_str().unwrap(), &address] {
+        let output = ask("<checksum type=\"SHA256\">", digits, binary).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let sentence = refused(&mut ask("<checksum type=\"SHA256\">", &zeros, binary));
+        assert!(sentence.contains("its checksum "), "{sentence}");
+        for (opening, complaint) in [
+            ("<checksum type=\"sha3-256\">", "its checksum is of the unknown kind sha3-256; the "),
+            ("<checksum>", "the kind of its checksum is not told; the repository has to be made"),
+        ] {
+            let sentence = refused(&mut ask(opening, &zeros, binary));
+            assert!(sentence.contains(complaint) && sentence.contains(binary), "{sentence}");
+        }
+    }
+}
+
+#[test]
 fn what_a_server_does_not_have() {
     let world = world();
     let server = Server::start(world.directory());
