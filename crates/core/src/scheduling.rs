@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 /// Why a package has no current priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -31,6 +33,8 @@ pub enum Reason {
     NoAllowedArchitecture,
     /// Its last builds ended with trouble of Koji, so the next one waits.
     KojiTrouble,
+    /// Its last build was cancelled by hand, so the next one waits.
+    Cancelled,
 }
 
 impl Reason {
@@ -48,6 +52,9 @@ impl Reason {
             Self::NoSrpm => "No source package was found in Koji",
             Self::NoAllowedArchitecture => "Package is built for no allowed architecture",
             Self::KojiTrouble => "Last builds ended with trouble of Koji, the next one waits",
+            Self::Cancelled => {
+                "Last build was cancelled, the next one waits unless the manual priority is raised"
+            }
         }
     }
 }
@@ -112,8 +119,38 @@ pub struct SchedulingFacts {
     pub skip_reason: Option<SkipReason>,
     /// Whether the collection's build group can be installed; `None` when not known.
     pub build_group_resolved: Option<bool>,
-    /// Whether the next build waits because of [`pause_after_faults`].
-    pub waits_for_koji: bool,
+    /// Why the next build waits for a time, if it does.
+    pub pause: Option<Pause>,
+}
+
+/// Why the next build of a package waits for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// See [`pause_after_faults`].
+    KojiTrouble,
+    /// See [`PAUSE_AFTER_CANCEL`].
+    Cancelled,
+}
+
+impl Pause {
+    /// What `package.not_before` and `package.fault_streak` say at a time.
+    pub fn at(
+        now: DateTime<Utc>,
+        not_before: Option<DateTime<Utc>>,
+        fault_streak: i32,
+    ) -> Option<Self> {
+        not_before
+            .filter(|time| *time > now)
+            .map(|_| if fault_streak > 0 { Self::KojiTrouble } else { Self::Cancelled })
+    }
+
+    /// The same among all reasons.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::KojiTrouble => Reason::KojiTrouble,
+            Self::Cancelled => Reason::Cancelled,
+        }
+    }
 }
 
 /// Every reason why the package cannot be scheduled; empty when it can.
@@ -142,9 +179,7 @@ pub fn reasons(facts: &SchedulingFacts) -> Vec<Reason> {
         None => reasons.push(Reason::BuildGroupNotResolvedYet),
     }
     reasons.extend(facts.skip_reason.map(SkipReason::reason));
-    if facts.waits_for_koji {
-        reasons.push(Reason::KojiTrouble);
-    }
+    reasons.extend(facts.pause.map(Pause::reason));
     reasons
 }
 
@@ -164,6 +199,19 @@ pub fn pause_after_faults(faults: u32) -> Duration {
     }
 }
 
+/// How long the next build of a package waits after somebody had one cancelled.
+///
+/// The specification is silent about this, too. A cancelled build leaves nothing behind, so the package is as urgent as
+/// before, and without a pause it would be submitted again at the next round, to the despair of whoever cancelled it. Six
+/// hours are what passes by default until time alone counts for a package (`t0`). Whoever wants a build earlier raises the
+/// manual priority, which ends the pause; so does a build that ends with a verdict, or a real build.
+pub const PAUSE_AFTER_CANCEL: Duration = Duration::from_secs(6 * 3600);
+
+/// The longest wait that a package can have, by how many builds in a row ended with trouble of Koji.
+pub fn longest_pause(faults: u32) -> Duration {
+    if faults == 0 { PAUSE_AFTER_CANCEL } else { pause_after_faults(faults) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +225,7 @@ mod tests {
         last_complete_build_id: Some(7),
         skip_reason: None,
         build_group_resolved: Some(true),
-        waits_for_koji: false,
+        pause: None,
     };
 
     #[test]
@@ -211,7 +259,8 @@ mod tests {
                 SchedulingFacts { skip_reason: SkipReason::from_number(2), ..FINE },
                 Reason::NoAllowedArchitecture,
             ),
-            (SchedulingFacts { waits_for_koji: true, ..FINE }, Reason::KojiTrouble),
+            (SchedulingFacts { pause: Some(Pause::KojiTrouble), ..FINE }, Reason::KojiTrouble),
+            (SchedulingFacts { pause: Some(Pause::Cancelled), ..FINE }, Reason::Cancelled),
         ];
         for (facts, reason) in cases {
             assert_eq!(reasons(&facts), [reason], "{facts:?}");
@@ -222,6 +271,16 @@ mod tests {
     fn the_pause_after_trouble_of_koji_doubles_up_to_half_a_day() {
         let minutes = |faults| pause_after_faults(faults).as_secs() / 60;
         assert_eq!([0, 1, 2, 3, 8, 9, u32::MAX].map(minutes), [0, 5, 10, 20, 640, 720, 720]);
+    }
+
+    #[test]
+    fn a_pause_is_about_trouble_of_koji_if_there_was_any_and_about_a_cancelled_build_otherwise() {
+        let now = DateTime::UNIX_EPOCH;
+        let later = Some(now + chrono::TimeDelta::minutes(1));
+        assert_eq!(Pause::at(now, later, 2), Some(Pause::KojiTrouble));
+        assert_eq!(Pause::at(now, later, 0), Some(Pause::Cancelled));
+        assert_eq!(Pause::at(now, Some(now), 0), None, "it is over");
+        assert_eq!(Pause::at(now, None, 2), None);
     }
 
     #[test]

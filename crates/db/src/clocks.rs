@@ -3,7 +3,7 @@
 //! Whoever waits until a time that was reckoned with a clock ahead of the right one would wait for as long as that clock
 //! was wrong. Each such wait has a longest length, so one that is longer gives itself away and begins anew.
 
-use koschei_core::scheduling::pause_after_faults;
+use koschei_core::scheduling::longest_pause;
 use sqlx::postgres::PgConnection;
 
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub async fn shorten_waits(conn: &mut PgConnection) -> Result<u64> {
     let too_long: Vec<(i32, f64)> = waiting
         .into_iter()
         .filter_map(|(id, faults, wait)| {
-            let pause = pause_after_faults(u32::try_from(faults).unwrap_or(0)).as_secs_f64();
+            let pause = longest_pause(u32::try_from(faults).unwrap_or(0)).as_secs_f64();
             (wait > pause).then_some((id, pause))
         })
         .collect();

@@ -4,6 +4,7 @@
 //! As in [`crate::administration`], each function is one transaction that does all of it, with entries in the audit log, or
 //! nothing. Who may do what is decided by the caller, before. Spec: spec/web.md, "Pages for changing".
 
+use koschei_core::scheduling::PAUSE_AFTER_CANCEL;
 use sqlx::{Connection as _, postgres::PgConnection};
 
 use crate::administration::{Actor, Error, Result, log_packages, track};
@@ -52,9 +53,11 @@ pub async fn edit_package(
     let manual = edit.manual_priority.filter(|new| *new != old.manual_priority);
     let fixed = edit.static_priority.filter(|new| *new != old.static_priority);
     let arches = edit.arch_override.as_ref().filter(|new| **new != old.arch_override);
-    // What was found out by resolving counts no longer when nothing is to be resolved.
+    // What was found out by resolving counts no longer when nothing is to be resolved. Who raises the manual priority wants
+    // a build in spite of one that was cancelled.
     sqlx::query(
         "UPDATE package SET tracked = $2, skip_resolution = $3, manual_priority = $4, static_priority = $5,
+                not_before = CASE WHEN $4 <= manual_priority OR fault_streak > 0 THEN not_before END,
                 arch_override = $6, resolved = CASE WHEN NOT $3 THEN resolved END,
                 dependency_priority = CASE WHEN $3 THEN 0 ELSE dependency_priority END
          WHERE id = $1",
@@ -189,6 +192,9 @@ pub async fn add_packages(
 
 /// Asks for the cancellation of a running build, which polling does. Whether it is running and nobody had asked before.
 ///
+/// Whatever was asked for by hand before is over with it, and the next build waits ([`PAUSE_AFTER_CANCEL`]): the package is as
+/// urgent as before, and would be submitted again at once.
+///
 /// # Errors
 /// When the database cannot be changed.
 pub async fn cancel_build(conn: &mut PgConnection, actor: &Actor, build_id: i32) -> Result<bool> {
@@ -203,6 +209,15 @@ pub async fn cancel_build(conn: &mut PgConnection, actor: &Actor, build_id: i32)
     let Some((task_id, package_id)) = found else {
         return Ok(false);
     };
+    sqlx::query(
+        "UPDATE package SET manual_priority = 0, fault_streak = 0,
+                not_before = clock_timestamp() AT TIME ZONE 'UTC' + make_interval(secs => $2)
+         WHERE id = $1",
+    )
+    .bind(package_id)
+    .bind(PAUSE_AFTER_CANCEL.as_secs_f64())
+    .execute(&mut *transaction)
+    .await?;
     if let Some(package) = entities::package(&mut *transaction, package_id).await? {
         log_packages(&mut transaction, actor, [&package], |name| {
             format!("Build {build_id} (task {task_id}) of {name}: cancellation requested")

@@ -1,6 +1,7 @@
 //! What happens to every request and every answer: path prefix, who asks, errors as pages, security headers, entity tags.
 
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri};
 use axum::middleware::{self, Next};
@@ -82,7 +83,20 @@ pub(crate) fn redirect(to: &str) -> Response {
     }
 }
 
-async fn finish(State(site): State<SharedSite>, request: Request, next: Next) -> Response {
+/// Answers a request. Who asks for the headers alone gets those of the whole answer, its tag among them.
+async fn finish(site: State<SharedSite>, mut request: Request, next: Next) -> Response {
+    if request.method() != Method::HEAD {
+        return answer(site, request, next).await;
+    }
+    *request.method_mut() = Method::GET;
+    let (mut parts, body) = answer(site, request, next).await.into_parts();
+    if let Some(length) = body.size_hint().exact().filter(|_| parts.status == StatusCode::OK) {
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+async fn answer(State(site): State<SharedSite>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let encoding = Encoding::wanted(request.headers());
@@ -127,9 +141,13 @@ async fn finish(State(site): State<SharedSite>, request: Request, next: Next) ->
     } else {
         next.run(Request::from_parts(parts, body)).await
     };
-    let reads = matches!(method, Method::GET | Method::HEAD);
+    let reads = method == Method::GET;
     if let Some(Failed(error)) = response.extensions_mut().remove::<Failed>() {
+        let allowed = response.headers_mut().remove(header::ALLOW);
         response = failure(&site, &ask, &error, reads).await;
+        if let Some(allowed) = allowed {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
     } else if response.status().is_client_error() && !is_html(&response) {
         // What the framework refuses before we are asked: names that are not UTF-8, for example.
         let error = Error::bad_request(
@@ -191,7 +209,7 @@ async fn caller(site: &SharedSite, parts: &axum::http::request::Parts) -> Result
 /// Whether a browser says that a form was sent by a page of another site. Those that say nothing are caught by the token
 /// of the form.
 fn comes_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
-    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = matches!(*method, Method::GET | Method::OPTIONS);
     let from = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     !reads && from.is_some_and(|from| !matches!(from, b"same-origin" | b"none"))
 }
@@ -203,15 +221,16 @@ async fn failure(site: &SharedSite, ask: &Ask, error: &Error, reads: bool) -> Re
         // Whoever wants to see a page for which one has to log in wants to log in.
         return redirect(way_in);
     }
-    if ask.path.starts_with("/api/") {
+    let mut response = if ask.path.starts_with("/api/") {
         let (title, advice) = error.words();
         let body = serde_json::json!({ "error": title, "advice": advice });
-        return (status, axum::Json(body)).into_response();
-    }
-    let mut response = match site.error_page(ask, error).await {
-        Ok(page) => (status, html(page)).into_response(),
-        // The template of errors itself: nothing is left but plain words.
-        Err(_) => (status, error.words().0).into_response(),
+        (status, axum::Json(body)).into_response()
+    } else {
+        match site.error_page(ask, error).await {
+            Ok(page) => (status, html(page)).into_response(),
+            // The template of errors itself: nothing is left but plain words.
+            Err(_) => (status, error.words().0).into_response(),
+        }
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = error.retry_after() {

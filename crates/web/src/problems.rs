@@ -238,6 +238,31 @@ pub(crate) fn sentence(cause: &Cause) -> [String; 5] {
     pieces
 }
 
+/// What a page tells of many problems in the solver's words: the first ones, and how many more there are. The API has all.
+pub(crate) fn first(problems: &[String], most: usize) -> Vec<String> {
+    const BYTES: usize = 20_000;
+    let mut bytes = 0;
+    let within = |problem: &&String| {
+        bytes += problem.len();
+        bytes <= BYTES
+    };
+    let mut told: Vec<String> = problems.iter().take(most).take_while(within).cloned().collect();
+    match problems.len() - told.len() {
+        0 => {}
+        left if told.is_empty() => {
+            // One alone is larger than a page should be.
+            let text: String =
+                problems.iter().take(1).flat_map(|one| one.chars()).take(BYTES / 4).collect();
+            told.push(format!("{text}\u{2026}"));
+            if left > 1 {
+                told.push(format!("\u{2026} and {} more", left - 1));
+            }
+        }
+        left => told.push(format!("\u{2026} and {left} more")),
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use depsolve::{Request, Solver, Universe};

@@ -154,7 +154,7 @@ impl Answer {
         let content = &self.0;
         let same = if_none_match
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(',').any(|one| one.trim() == content.tag));
+            .is_some_and(|value| value.split(',').any(|one| is_same(one.trim(), &content.tag)));
         let mut response = Response::new(Body::empty());
         response.headers_mut().clone_from(&content.headers);
         if same {
@@ -415,6 +415,13 @@ impl Remembered {
         }
         store.place(question, Instant::now())
     }
+}
+
+/// Whether a tag of a reader names the content with a tag of ours. Weak or strong makes no difference here, and `*` names
+/// whatever there is (RFC 9110, section 13.1.2).
+fn is_same(theirs: &str, ours: &str) -> bool {
+    let bare = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    theirs == "*" || bare(theirs) == bare(ours)
 }
 
 #[cfg(test)]

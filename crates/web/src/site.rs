@@ -285,7 +285,7 @@ impl Site {
                         ),
                         false,
                     )],
-                    details,
+                    details: crate::problems::first(&details, 10),
                 });
             }
         }
@@ -591,7 +591,13 @@ fn freshness(
     if let [one] = chosen
         && let Some(packages) = of(one).map(|known| known.waiting).filter(|count| *count > 0)
     {
-        parts.push(format!("{} still to be resolved in it", text::plural(packages, "package")));
+        let repo = match one.latest_repo_id {
+            // Named just before.
+            _ if !is_stale => "it".to_owned(),
+            Some(repo) => format!("Koji repo {repo}"),
+            None => "the next Koji repo".to_owned(),
+        };
+        parts.push(format!("{} still to be resolved in {repo}", text::plural(packages, "package")));
     }
     parts.retain(|part| !part.is_empty());
     parts.push(queue);

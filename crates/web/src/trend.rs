@@ -33,13 +33,11 @@ fn at(turns: &[Turn], time: DateTime<Utc>) -> PackageState {
     let done = || turns.iter().take_while(|turn| turn.at <= time);
     let to_come = || turns.iter().skip_while(|turn| turn.at <= time);
     let built = done().filter_map(|turn| turn.build).last().or(first.built_before);
-    // An entry is made where the outcome changes: before one it was the other, but for the first of a new package.
+    // Before the first look at a package nothing was known of its dependencies, and its builds alone tell how it was.
     let resolved = match done().filter_map(|turn| turn.became_resolved).last() {
         Some(resolved) => Some(resolved),
-        None => match to_come().find_map(|turn| turn.became_resolved) {
-            Some(next) => built.is_some().then_some(!next),
-            None => first.resolved,
-        },
+        None if to_come().any(|turn| turn.became_resolved.is_some()) => first.resolved_before,
+        None => first.resolved,
     };
     word(resolved, built)
 }
@@ -154,6 +152,7 @@ mod tests {
             resolved: Some(true),
             built: Some(5),
             built_before: Some(3),
+            resolved_before: Some(true),
             at: time(at),
             build: None,
             became_resolved: None,
@@ -196,8 +195,32 @@ mod tests {
     }
 
     #[test]
+    fn a_package_at_which_nobody_had_looked_was_not_unresolved() {
+        let looked = Turn {
+            built: Some(3),
+            resolved_before: None,
+            became_resolved: Some(true),
+            ..turn(1, "2026-11-21T08:00:00Z")
+        };
+        let now = time("2026-11-22T12:00:00Z");
+        let none = days(now, 0, 0, std::slice::from_ref(&looked));
+        assert!(none.iter().all(|day| (day.failing, day.unresolved) == (0, 0)), "{none:?}");
+        // What had been looked at was what had come out.
+        let was = Turn { resolved_before: Some(false), ..looked };
+        let counts: Vec<_> =
+            days(now, 0, 0, &[was]).iter().rev().map(|day| day.unresolved).collect();
+        assert_eq!(counts[..3], [0, 0, 1]);
+        assert_eq!(counts[29], 1);
+    }
+
+    #[test]
     fn a_new_package_was_in_no_state_before() {
-        let new = |at, became_resolved| Turn { built_before: None, became_resolved, ..turn(1, at) };
+        let new = |at, became_resolved| Turn {
+            built_before: None,
+            resolved_before: None,
+            became_resolved,
+            ..turn(1, at)
+        };
         let turns = [
             new("2026-11-20T08:00:00Z", Some(true)),
             Turn { build: Some(5), ..new("2026-11-21T08:00:00Z", None) },

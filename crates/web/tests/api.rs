@@ -411,6 +411,46 @@ async fn what_the_pages_show_is_there_for_programs() {
 }
 
 #[tokio::test]
+async fn a_bot_asks_for_the_headers_and_for_what_is_new() {
+    let site = small().await;
+    for address in ["/api/v1/packages", "/badge/f46/bash.svg", "/stats", "/api/v1/openapi.json"] {
+        let whole = site.get(address).await;
+        let ask = async |method: &str, tag: &str| {
+            let request = Request::builder()
+                .method(method)
+                .uri(address)
+                .header(header::IF_NONE_MATCH, tag)
+                .body(Body::empty());
+            site.ask(request.unwrap()).await
+        };
+        let bare = ask("HEAD", "").await;
+        assert_eq!((bare.status, bare.body.as_str()), (StatusCode::OK, ""), "{address}");
+        for name in ["etag", "cache-control", "content-type", "vary"] {
+            assert_eq!(bare.header(name), whole.header(name), "{address}: {name}");
+        }
+        assert_eq!(bare.header("content-length"), whole.body.len().to_string(), "{address}");
+        let tag = whole.header("etag");
+        let strong = tag.strip_prefix("W/").unwrap();
+        for known in [tag, strong, "*", &format!("\"x\", {tag}")] {
+            for method in ["GET", "HEAD"] {
+                let answer = ask(method, known).await;
+                assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{method} {address} {known}");
+                assert_eq!(answer.header("etag"), tag);
+            }
+        }
+        assert_eq!(ask("GET", "W/\"other\"").await.status, StatusCode::OK);
+    }
+    for name in
+        ["/api/v1/packages?page=1&limit=x", "/api/v1/nothing", "/api/v1/packages?collection=x"]
+    {
+        // A fault of a moment must not be taken for the answer of later.
+        assert_eq!(site.get(name).await.header("cache-control"), "no-store", "{name}");
+    }
+    let request = Request::head("/package/nothing").body(Body::empty()).unwrap();
+    assert_eq!(site.ask(request).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn every_answer_has_a_tag_is_packed_and_does_not_care_for_accept() {
     let site = site::site().await;
     for (_, addresses) in DESCRIBED {

@@ -59,6 +59,20 @@ const PUBLIC: [(&str, &str); 32] = [
     ("running", "/package/libsigc%2B%2B20?collection=f45"),
     ("wrong", "/packages?page=x"),
 ];
+/// Pages of things that are longer, or more, than usual (`shapes.sql`).
+const SHAPES: [(&str, &str); 6] = [
+    ("long-packages", "/packages?collection=f46"),
+    ("long-package", LONG),
+    ("long-build", "/build/5500114"),
+    (
+        "long-times",
+        "/package/a_package_name_without_a_single_hyphen_that_goes_on_for_longer_than_anybody_would_like/times",
+    ),
+    ("many-problems", "/package/manyproblems"),
+    ("many-buildroot-problems", "/collection/epel10"),
+];
+const LONG: &str = "/package/rust-this-is-an-extraordinarily-long-package-name-with-features%2Band-more%2Bdefault%2Breally-\
+                    everything-devel-compat-0.1";
 const PRIVATE: [(&str, &str); 8] = [
     ("edit-package", "/package/python-lxml/edit?collection=f46"),
     ("add-packages", "/add-packages"),
@@ -213,10 +227,18 @@ async fn every_page_can_be_read_by_everybody_on_everything() {
                         let told = format!("{page} is {scroll} pixels too wide at {width}");
                         wrong.borrow_mut().push(told);
                     }
+                    let top =
+                        browser.evaluate("return document.querySelector('.top').offsetHeight");
+                    if width > 960 && top.as_i64().is_none_or(|top| top > 70) {
+                        let told = format!("{page} has more than a line at its top at {width}");
+                        wrong.borrow_mut().push(told);
+                    }
                 };
-                // The smallest phones there are, and a tablet.
-                for narrower in if width < 600 { [320, 360] } else { [800, 1280] } {
-                    too_wide(narrower);
+                // The smallest phones there are, and tablets.
+                let widths: &[u32] =
+                    if width < 600 { &[320, 360] } else { &[720, 800, 1000, 1280] };
+                for narrower in widths {
+                    too_wide(*narrower);
                 }
                 if (width == 1280) == (theme == "light") {
                     let found = serious(&browser, &axe);
@@ -235,6 +257,11 @@ async fn every_page_can_be_read_by_everybody_on_everything() {
         }
         browser.open(&format!("{site}/login"));
         for (name, path) in PRIVATE {
+            check(name, path);
+        }
+        let shapes = sqlx::raw_sql(include_str!("shapes.sql")).execute(&pool);
+        tokio::runtime::Handle::current().block_on(shapes).unwrap();
+        for (name, path) in SHAPES {
             check(name, path);
         }
         tokio::runtime::Handle::current().block_on(pool.close());

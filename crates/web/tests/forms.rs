@@ -500,6 +500,7 @@ async fn administrators_cancel_running_builds() {
     assert_eq!(answer.header("location"), address, "{}", answer.text());
     let page = admin.get(&address).await;
     assert!(page.text().contains("Done. The build will be cancelled in Koji"), "{}", page.text());
+    assert!(page.text().contains("The next one waits for six hours"), "{}", page.text());
     assert!(page.text().contains("its cancellation was requested"));
     assert!(!page.text().contains("Cancel this build"));
     admin.post(&cancel, &[]).await;
@@ -518,6 +519,67 @@ async fn administrators_cancel_running_builds() {
         let answer = admin.post(&format!("/build/{id}/cancel"), &[]).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{id}");
     }
+}
+
+#[tokio::test]
+async fn what_was_cancelled_is_not_built_again_at_once_unless_somebody_wants_it() {
+    let site = site().await;
+    let sql = async |statement: &'static str| {
+        sqlx::raw_sql(statement).execute(site.database.pool()).await.unwrap();
+    };
+    let waits = async || -> (i32, Option<i64>) {
+        sqlx::query_as(
+            "SELECT manual_priority,
+                    round(extract(epoch FROM not_before - timezone('UTC', now())) / 3600)::bigint
+               FROM package WHERE name = 'ceph' AND collection_id = 1",
+        )
+        .fetch_one(site.database.pool())
+        .await
+        .unwrap()
+    };
+    // Somebody wanted another build after this one.
+    sql("UPDATE package SET manual_priority = 5000, fault_streak = 2 WHERE name = 'ceph'").await;
+    let build: i32 = sqlx::query_scalar(
+        "SELECT last_build_id FROM package WHERE name = 'ceph' AND collection_id = 1",
+    )
+    .fetch_one(site.database.pool())
+    .await
+    .unwrap();
+    let mut admin = Browser::of(&site, "churchyard").await;
+    admin.get(&format!("/build/{build}")).await;
+    admin.post(&format!("/build/{build}/cancel"), &[]).await;
+    assert_eq!(waits().await, (0, Some(6)));
+    // What polling does then.
+    sqlx::query("DELETE FROM build WHERE id = $1")
+        .bind(build)
+        .execute(site.database.pool())
+        .await
+        .unwrap();
+    let page = admin.get("/package/ceph?collection=f46").await.text();
+    assert!(
+        page.contains(
+            "Not schedulable: last build was cancelled, the next one waits unless the manual priority is raised"
+        ),
+        "{page}"
+    );
+    assert!(page.contains("Not built before"), "{page}");
+    let mut user = Browser::of(&site, "zbyszek").await;
+    user.get("/package/ceph/edit?collection=f46").await;
+    let edit = async |user: &mut Browser<'_>, value: &str| {
+        let fields = [("collection_id", "1"), ("manual_priority", value)];
+        let answer = user.post("/package/ceph/edit", &fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    };
+    edit(&mut user, "-5").await;
+    assert_eq!(waits().await, (-5, Some(6)), "that is no wish for a build");
+    edit(&mut user, "500").await;
+    assert_eq!(waits().await, (500, None));
+    // Trouble of Koji does not go away by wishing.
+    sql("UPDATE package SET fault_streak = 2, not_before = timezone('UTC', now()) + interval '1 hour'
+          WHERE name = 'ceph'")
+    .await;
+    edit(&mut user, "600").await;
+    assert_eq!(waits().await, (600, Some(1)));
 }
 
 #[tokio::test]
@@ -564,6 +626,40 @@ async fn nonsense_in_forms_is_never_a_fault_of_ours() {
         "/theme",
         "/logout",
     ];
+    let others = [
+        "csrf_token",
+        "theme",
+        "tracked",
+        "skip_resolution",
+        "skip_resolution__present",
+        "group-1",
+    ];
+    // The test of pages and the API has these.
+    let queries = [
+        "order_by",
+        "untracked",
+        "page",
+        "last_seen_ts",
+        "last_seen_id",
+        "last_seen_change",
+        "q",
+        "state",
+        "running",
+        "since",
+        "longer",
+        "priority",
+        "limit",
+        "after",
+        "kind",
+        "order",
+        "code",
+        "error",
+        "epoch1",
+    ];
+    for name in site::parameters() {
+        let known = [&fields[..], &others[..], &queries[..]].concat().contains(&name.as_str());
+        assert!(known, "neither this test nor that of pages knows {name}");
+    }
     for (number, value) in nonsense.into_iter().enumerate() {
         // Each in a login of its own, so that no limit stops the test; and for each, all fields at once and one by one.
         let mut browser = Browser::of(&site, &format!("tester{number}")).await;

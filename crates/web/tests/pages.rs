@@ -178,6 +178,48 @@ async fn an_unresolved_package_shows_the_chain_to_its_root_cause() {
 }
 
 #[tokio::test]
+async fn where_nothing_is_broken_there_are_ways_on() {
+    let site = site().await;
+    let text = site.text("/broken?collection=f44").await;
+    assert!(
+        text.contains(
+            "The build dependencies of every package in Fedora 44 can be installed. Packages that fail All packages"
+        ),
+        "{text}"
+    );
+    let text = site.text("/broken?collection=f46&kind=nonsense").await;
+    assert!(text.contains("There is no root cause of this kind All root causes"), "{text}");
+}
+
+#[tokio::test]
+async fn hundreds_of_problems_make_no_heavy_page() {
+    let sql = concat!(include_str!("world.sql"), include_str!("shapes.sql"));
+    let site = site_with(site::config(), sql).await;
+    for address in [
+        "/package/manyproblems",
+        "/collection/epel10",
+        "/packages?collection=epel10",
+        "/broken?collection=f46",
+    ] {
+        let page = site.page(address).await;
+        check_html(address, &page);
+        assert!(page.len() < 100_000, "{address} weighs {} bytes", page.len());
+    }
+    let page = site.page("/package/manyproblems").await;
+    let text = site::text(&page);
+    assert!(text.contains("There are 499 problems more."), "{text}");
+    assert_eq!(page.matches("class=\"chain\"").count(), 10);
+    assert!(text.contains("490 more problems, as the solver said it"), "{text}");
+    assert!(text.contains("\u{2026} and 440 more"), "{text}");
+    let all = site.page("/api/v1/packages/manyproblems/problems").await;
+    let told =
+        |number: i32| all.contains(&format!("long-name-{number}) >= 1.2.{number} needed by"));
+    assert!((1..=500).all(told), "programs get all of them");
+    let text = site.text("/packages?collection=f46").await;
+    assert!(text.contains("a-group-with-quite-a-long-name-11 and 27 more"), "{text}");
+}
+
+#[tokio::test]
 async fn the_other_states_have_their_sentences() {
     let site = site().await;
     for (address, sentence) in [
@@ -452,6 +494,35 @@ async fn history_goes_on_where_it_ended() {
     once.dedup();
     assert_eq!(tasks.len(), 9, "{tasks:?}");
     assert_eq!(tasks, once);
+    // Many things at one time: each is shown once, builds before what happened to the dependencies.
+    sqlx::raw_sql(
+        "INSERT INTO build (package_id, state, task_id, started, finished, version, release, repo_id, real, last_complete)
+           SELECT id, 3, 990000 + n, '2020-01-01', '2020-01-02', '1', '1', 1, false, false FROM package, generate_series(1, 11) n
+            WHERE name = 'python-lxml' AND collection_id = 1;
+         INSERT INTO resolution_change (package_id, resolved, timestamp)
+           SELECT id, n % 2 = 0, '2020-01-01' FROM package, generate_series(1, 7) n
+            WHERE name = 'python-lxml' AND collection_id = 1",
+    )
+    .execute(site.database.pool())
+    .await
+    .unwrap();
+    let mut address =
+        "/package/python-lxml?collection=f46&last_seen_ts=1577836800.000001".to_owned();
+    let (mut builds, mut changes) = (Vec::new(), 0);
+    for _ in 0..10 {
+        let page = site.page(&address).await;
+        let history = page.split("id=\"h-his\"").nth(1).unwrap();
+        builds.extend(history.split(">9900").skip(1).map(|rest| rest[..2].to_owned()));
+        changes += site::text(history).matches("resolved again:").count()
+            + history.matches("turned unresolved</b>").count();
+        match links(history).into_iter().find(|link| link.contains("last_seen_ts")) {
+            Some(older) => address = older,
+            None => break,
+        }
+    }
+    let expected: Vec<String> = (1..=11).rev().map(|n| format!("{n:02}")).collect();
+    assert_eq!(builds, expected);
+    assert_eq!(changes, 7);
     // Links of old, with whole seconds.
     assert!(site.text("/package/bash?last_seen_ts=1").await.contains("There is nothing older."));
 }
@@ -617,6 +688,23 @@ async fn a_package_says_that_it_is_held_and_why() {
         text.contains("Not schedulable: no builds are submitted in Fedora 45 (Freeze)."),
         "{text}"
     );
+    // Nor does it count as waiting, or stand among those of high priority.
+    let waiting = async |collection: &str| -> String {
+        let text = site.text(&format!("/packages?collection={collection}")).await;
+        let words: Vec<&str> = text.split(" waiting").next().unwrap().split(' ').collect();
+        words[words.len() - 1].to_owned()
+    };
+    assert_eq!(waiting("f45").await, "0");
+    assert_ne!(waiting("f46").await, "0");
+    let text = site.text("/packages?collection=f46&order_by=current_priority").await;
+    let place = |name: &str| {
+        text.find(&format!(" {name} ")).unwrap_or_else(|| panic!("{name} is not in {text}"))
+    };
+    assert!(place("python-cython") > place("R-Rcpp"), "{text}");
+    let row = text[place("python-cython")..].split(" python-sig").next().unwrap();
+    assert!(row.ends_with(" n/s"), "{row}");
+    let none = site.text("/packages?collection=f45&priority=0").await;
+    assert!(none.contains("No package in Fedora 45 has such a priority"), "{none}");
     let text = site.text("/package/python-lxml?collection=f45").await;
     assert!(
         text.contains(
@@ -819,7 +907,16 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "/suggest",
         "/feeds/collection/f46",
         "/feeds/group/rust-sig",
+        "/feeds/group/zbyszek/mine",
+        "/feeds/user/churchyard",
         "/feeds/package/bash",
+        "/groups/zbyszek/mine",
+        "/groups/rust-sig/edit",
+        "/groups/rust-sig/delete",
+        "/groups/zbyszek/mine/edit",
+        "/groups/zbyszek/mine/delete",
+        "/api/v1/groups/zbyszek/mine",
+        "/login/oidc",
         "/login",
         "/user/churchyard",
         "/package/bash/edit",
@@ -848,6 +945,7 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "page",
         "last_seen_ts",
         "last_seen_id",
+        "last_seen_change",
         "q",
         "epoch1",
         "version1",
@@ -868,7 +966,19 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
         "name",
         "next",
         "code",
+        "error",
     ];
+    for route in site::routes() {
+        // The forms' test has those that take forms only.
+        let forms = ["/build/{id}/cancel", "/theme", "/logout"];
+        // Nothing of a query is read there, or the provider of the login says what is in it.
+        let others = ["/robots.txt", "/favicon.svg", "/static/{name}"];
+        let known = paths.iter().any(|path| site::belongs(path, &route));
+        assert!(
+            known || forms.contains(&route.as_str()) || others.contains(&route.as_str()),
+            "this test does not know {route}"
+        );
+    }
     for path in paths {
         for value in nonsense {
             let all = names.map(|name| format!("{name}={value}")).join("&");
@@ -888,11 +998,42 @@ async fn nonsense_in_parameters_is_never_a_fault_of_ours() {
                     "group",
                 ],
                 "/api/v1/packages" => &["collection", "name", "state", "group", "limit", "after"],
-                "/package/bash" => &["collection", "last_seen_ts"],
-                "/search" => &["q"],
+                "/package/bash" => {
+                    &["collection", "last_seen_ts", "last_seen_id", "last_seen_change"]
+                }
+                "/api/v1/packages/bash/builds" => {
+                    &["collection", "last_seen_ts", "last_seen_id", "limit"]
+                }
+                "/groups/rust-sig" => &["collection", "untracked", "state", "priority", "page"],
+                "/broken" => &["collection", "kind", "order", "page"],
+                "/search" => &["q", "page"],
+                "/stats" | "/package/bash/log" => &["page"],
                 _ => &[],
             };
             addresses.extend(one_by_one.iter().map(|name| format!("{path}?{name}={value}")));
+            if path.starts_with("/affected-by/") {
+                // What is sound otherwise.
+                let sound = [
+                    ("epoch1", "0"),
+                    ("version1", "1"),
+                    ("release1", "1"),
+                    ("epoch2", "0"),
+                    ("version2", "2"),
+                    ("release2", "1"),
+                    ("collection", "f46"),
+                ];
+                addresses.extend((0..sound.len()).map(|wrong| {
+                    let pairs = sound.iter().enumerate();
+                    let pairs = pairs.map(|(at, (name, right))| {
+                        format!("{name}={}", if at == wrong { value } else { right })
+                    });
+                    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+                }));
+            }
+            if path.ends_with("/builds") || path == "/package/bash" {
+                addresses.push(format!("{path}?last_seen_ts=1790000000&last_seen_id={value}"));
+                addresses.push(format!("{path}?last_seen_ts=1790000000&last_seen_change={value}"));
+            }
             for address in addresses {
                 let status = site.get(&address).await.status;
                 assert!(!status.is_server_error(), "{address}: {status}");
@@ -970,6 +1111,10 @@ async fn a_reader_who_has_the_page_gets_it_not_again() {
     let other =
         Request::get("/stats").header(header::IF_NONE_MATCH, &tag).body(Body::empty()).unwrap();
     assert_eq!(site.ask(other).await.status, StatusCode::OK);
+    let wrong = Request::delete("/stats").body(Body::empty()).unwrap();
+    let wrong = site.ask(wrong).await;
+    assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(wrong.header("allow").contains("GET"), "{}", wrong.header("allow"));
     let head =
         Request::builder().method(Method::HEAD).uri("/documentation").body(Body::empty()).unwrap();
     let head = site.ask(head).await;

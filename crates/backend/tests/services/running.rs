@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use koji::calls;
 use kojisim::{Ending, Mishap};
 use koschei_backend::{polling, scheduler};
+use koschei_db::administration::{self, Actor};
+use koschei_db::forms;
 
 use crate::world::{RUNNING, World, clean};
 
@@ -172,6 +174,31 @@ async fn who_asks_for_it_gets_a_build_cancelled() {
     poll(&world).await;
     assert_eq!(world.sim.task_state(task), Some(3), "in Koji");
     assert_eq!(world.number(SCRATCH).await, 0, "and here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_build_is_not_submitted_again_at_once_but_on_request() {
+    let world = World::settled().await;
+    world.sim.hold_builds(true);
+    world.submit(&["zlib"]).await;
+    poll(&world).await;
+    // Urgent for reasons of its own, which the end of the build does not take away.
+    world.execute("UPDATE package SET dependency_priority = 200000 WHERE name = 'zlib'").await;
+    let build = world.number("SELECT id::bigint FROM build WHERE state = 2").await;
+    let actor = Actor::administrator("root");
+    let mut conn = world.db.acquire().await.unwrap();
+    forms::cancel_build(&mut conn, &actor, build.try_into().unwrap()).await.unwrap();
+    poll(&world).await;
+    assert_eq!(world.number(SCRATCH).await, 0);
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 0);
+    let names = ["zlib".to_owned()];
+    let priority = administration::Priority::Manual;
+    let collection: String = world.texts("SELECT name FROM collection").await.remove(0);
+    administration::set_priority(&mut conn, &actor, &collection, &names, priority, 300)
+        .await
+        .unwrap();
+    assert_eq!(clean(scheduler::step(&world.ctx).await.unwrap()).done, 1);
+    world.check_tasks().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,11 @@ pub async fn set_priority(
     let locked = packages::lock(&mut transaction, &ids).await?;
     let (word, statement) = match priority {
         Priority::Manual => {
-            ("manual", "UPDATE package SET manual_priority = $2 WHERE id = ANY($1)")
+            // As with the form: who raises it wants a build in spite of one that was cancelled.
+            let statement = "UPDATE package SET manual_priority = $2,
+                    not_before = CASE WHEN $2 <= manual_priority OR fault_streak > 0 THEN not_before END
+                 WHERE id = ANY($1)";
+            ("manual", statement)
         }
         Priority::Static => {
             ("static", "UPDATE package SET static_priority = $2 WHERE id = ANY($1)")

@@ -235,6 +235,8 @@ pub struct Turn {
     pub built: Option<i32>,
     /// State number of its last complete build before the first turn.
     pub built_before: Option<i32>,
+    /// Whether its dependencies could be installed before the first turn; `None` when nobody had looked, or it was forgotten.
+    pub resolved_before: Option<bool>,
     /// When.
     pub at: DateTime<Utc>,
     /// State number of the build that ended; `None` when it was resolved anew.
@@ -263,12 +265,18 @@ pub async fn turns(
                SELECT p.id, p.resolved, p.built, c.timestamp, NULL, c.resolved
                FROM p JOIN resolution_change c ON c.package_id = p.id AND c.timestamp >= $2
            ), first AS (
-               SELECT t.id, b.state FROM (SELECT DISTINCT id FROM turn) t CROSS JOIN LATERAL (
+               SELECT t.id, b.state, c.resolved FROM (SELECT DISTINCT id FROM turn) t
+               LEFT JOIN LATERAL (
                    SELECT o.state FROM build o
                    WHERE o.package_id = t.id AND o.started < $2 AND o.state <> 2 AND NOT o.untagged
-                   ORDER BY o.started DESC LIMIT 1) b
+                   ORDER BY o.started DESC LIMIT 1) b ON true
+               LEFT JOIN LATERAL (
+                   SELECT o.resolved FROM resolution_change o
+                   WHERE o.package_id = t.id AND o.timestamp < $2
+                   ORDER BY o.timestamp DESC LIMIT 1) c ON true
            )
            SELECT turn.id AS package_id, turn.resolved, turn.built, first.state AS built_before,
+                  first.resolved AS resolved_before,
                   turn.at AT TIME ZONE 'UTC' AS at, turn.build, turn.became_resolved
            FROM turn LEFT JOIN first ON first.id = turn.id ORDER BY turn.id, turn.at"#,
     )

@@ -50,6 +50,17 @@ pub use stats::{ArchUse, Totals, resource_use, resource_use_count, totals};
 
 use sqlx::PgExecutor;
 
+/// SQL for that operators have stopped no builds of the package `p`: as the scheduler has it, nothing is due where its
+/// collection is suspended or one of its groups is held.
+const GOING: &str = "p.collection_id NOT IN (
+        SELECT stopped.id FROM collection stopped
+        JOIN suspension s ON s.collection_id IS NULL OR s.collection_id = stopped.id
+        WHERE s.until IS NULL OR s.until > clock_timestamp() AT TIME ZONE 'UTC')
+    AND p.base_id NOT IN (
+        SELECT member.base_id
+        FROM hold JOIN package_group_relation member ON member.group_id = hold.group_id
+        WHERE hold.until > clock_timestamp() AT TIME ZONE 'UTC')";
+
 /// Anything a query can run on: a pool, a connection, a transaction.
 pub trait Database<'c>: PgExecutor<'c> {}
 impl<'c, T: PgExecutor<'c>> Database<'c> for T {}

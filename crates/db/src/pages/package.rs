@@ -43,8 +43,10 @@ pub struct PackageRow {
     pub dependency_priority: i32,
     /// What the scheduler found out.
     pub scheduler_skip_reason: Option<i32>,
-    /// Until when its next build waits, after builds that ended with trouble of Koji.
+    /// Until when its next build waits, after builds that ended with trouble of Koji, or one that was cancelled.
     pub not_before: Option<DateTime<Utc>>,
+    /// How many builds in a row ended with trouble of Koji.
+    pub fault_streak: i32,
     /// Start of the last build.
     pub last_started: Option<DateTime<Utc>>,
     /// Koji task of the last build.
@@ -60,7 +62,7 @@ pub async fn package(db: impl Database<'_>, name: &str) -> crate::Result<Vec<Pac
                 p.resolved, p.tracked, p.blocked, p.last_build_id, p.last_complete_build_id,
                 p.last_complete_build_state, p.resolved_repo_id, p.static_priority,
                 p.manual_priority, p.build_priority, p.dependency_priority, p.scheduler_skip_reason,
-                p.not_before AT TIME ZONE 'UTC' AS not_before, l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
+                p.not_before AT TIME ZONE 'UTC' AS not_before, p.fault_streak, l.started AT TIME ZONE 'UTC' AS last_started, l.task_id AS last_task_id,
                 p.state_since AT TIME ZONE 'UTC' AS since
          FROM base_package base
          JOIN package p ON p.base_id = base.id
@@ -381,11 +383,12 @@ pub struct HistoryResolution {
     pub previous_resolved: Option<bool>,
 }
 
-/// Changes of resolution of a package before `before` (all when `None`), newest first.
+/// Changes of resolution of a package before `before` (all when `None`), newest first. Of those at that very time, those
+/// with a smaller row id.
 pub async fn history_resolutions(
     db: impl Database<'_>,
     package: i32,
-    before: Option<DateTime<Utc>>,
+    before: Option<(DateTime<Utc>, i32)>,
     limit: i64,
 ) -> crate::Result<Vec<HistoryResolution>> {
     sqlx::query_as(
@@ -393,15 +396,17 @@ pub async fn history_resolutions(
                 ARRAY(SELECT r.problem FROM resolution_problem r WHERE r.resolution_id = c.id
                       ORDER BY r.problem COLLATE "C") AS problems,
                 (SELECT o.resolved FROM resolution_change o WHERE o.package_id = c.package_id
-                   AND o.timestamp < c.timestamp ORDER BY o.timestamp DESC LIMIT 1)
+                   AND (o.timestamp, o.id) < (c.timestamp, c.id) ORDER BY o.timestamp DESC, o.id DESC LIMIT 1)
                     AS previous_resolved
          FROM resolution_change c
-         WHERE c.package_id = $1 AND c.timestamp < coalesce($2, 'infinity'::timestamp)
+         WHERE c.package_id = $1
+           AND (c.timestamp, c.id) < (coalesce($2, 'infinity'::timestamp), coalesce($4, 0))
          ORDER BY c.timestamp DESC, c.id DESC LIMIT $3"#,
     )
     .bind(package)
-    .bind(before.map(|time| time.naive_utc()))
+    .bind(before.map(|(time, _)| time.naive_utc()))
     .bind(limit)
+    .bind(before.map(|(_, id)| id))
     .fetch_all(db)
     .await
     .map_err(Into::into)

@@ -136,8 +136,12 @@ pub struct ListedPackage {
     pub dependency_priority: i32,
     /// See `static_priority`.
     pub scheduler_skip_reason: Option<i32>,
-    /// Until when its next build waits, after builds that ended with trouble of Koji.
+    /// Until when its next build waits, after builds that ended with trouble of Koji, or one that was cancelled.
     pub not_before: Option<DateTime<Utc>>,
+    /// How many builds in a row ended with trouble of Koji.
+    pub fault_streak: i32,
+    /// Operators hold it, or have suspended builds of its collection.
+    pub stopped: bool,
 }
 
 /// SQL for the state of a package alias `p`, for filters only; the state that people see is
@@ -211,17 +215,6 @@ pub(super) fn push_narrowing(sql: &mut QueryBuilder<Postgres>, scope: &Scope) {
         sql.push(" AND ");
         push_current_priority(sql, scope.time);
         sql.push(" >= ").push_bind(least);
-        // As the scheduler does: nothing is due where operators stopped it.
-        sql.push(
-            " AND p.collection_id NOT IN (
-                SELECT stopped.id FROM collection stopped
-                JOIN suspension s ON s.collection_id IS NULL OR s.collection_id = stopped.id
-                WHERE s.until IS NULL OR s.until > clock_timestamp() AT TIME ZONE 'UTC')
-              AND p.base_id NOT IN (
-                SELECT member.base_id
-                FROM hold JOIN package_group_relation member ON member.group_id = hold.group_id
-                WHERE hold.until > clock_timestamp() AT TIME ZONE 'UTC')",
-        );
     }
 }
 
@@ -270,7 +263,12 @@ pub async fn package_list(
                      WHERE t.build_id = p.last_complete_build_id AND t.state = 5
                        AND p.last_complete_build_state = 5 ORDER BY t.arch COLLATE "C") AS failed_arches,
                p.static_priority, p.manual_priority, p.build_priority, p.dependency_priority,
-               p.scheduler_skip_reason, p.not_before AT TIME ZONE 'UTC' AS not_before
+               p.scheduler_skip_reason, p.not_before AT TIME ZONE 'UTC' AS not_before, p.fault_streak,
+               NOT ("#,
+    );
+    sql.push(super::GOING);
+    sql.push(
+        r#") AS stopped
         FROM listed
         JOIN package p ON p.id = listed.id
         LEFT JOIN build l ON l.id = p.last_build_id
@@ -293,8 +291,11 @@ fn push_current_priority(sql: &mut QueryBuilder<Postgres>, (a, b): (f64, f64)) {
         "CASE WHEN p.tracked AND p.last_build_id = p.last_complete_build_id
             AND c.latest_repo_resolved AND p.scheduler_skip_reason IS NULL
             AND (p.not_before IS NULL OR p.not_before <= clock_timestamp() AT TIME ZONE 'UTC')
-            AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution))
-         THEN p.manual_priority::float8 + p.static_priority + c.priority_coefficient
+            AND (p.resolved OR (p.resolved IS NULL AND p.skip_resolution)) AND ",
+    );
+    sql.push(super::GOING);
+    sql.push(
+        " THEN p.manual_priority::float8 + p.static_priority + c.priority_coefficient
             * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8, ",
     );
     sql.push_bind(a);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Database;
+use super::{Database, GOING};
 
 /// A collection, as pages need it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -98,7 +98,7 @@ pub async fn waiting_packages(
     b: f64,
     threshold: f64,
 ) -> crate::Result<Vec<(i32, i64)>> {
-    sqlx::query_as(
+    let sql = format!(
         "SELECT p.collection_id, count(*)
          FROM package p
          JOIN collection c ON c.id = p.collection_id AND c.latest_repo_resolved
@@ -110,14 +110,16 @@ pub async fn waiting_packages(
                * (p.dependency_priority::float8 + p.build_priority + greatest(-30::float8,
                   $1 * log(greatest(1e-6::float8, extract(epoch FROM clock_timestamp()
                       AT TIME ZONE 'UTC' - p.last_build_started)::float8 / 3600)) + $2)) >= $3
+           AND {GOING}
          GROUP BY p.collection_id",
-    )
-    .bind(a)
-    .bind(b)
-    .bind(threshold)
-    .fetch_all(db)
-    .await
-    .map_err(Into::into)
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(a)
+        .bind(b)
+        .bind(threshold)
+        .fetch_all(db)
+        .await
+        .map_err(Into::into)
 }
 
 /// A named bundle of collections, for the page of collections.

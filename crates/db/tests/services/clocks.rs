@@ -16,6 +16,9 @@ async fn waits_that_are_longer_than_they_can_be_begin_anew_and_others_go_on() {
     let wait = "UPDATE package SET fault_streak = 2, not_before = timezone('UTC', now()) + interval '7 minutes'
                  WHERE id = $1";
     world.execute(wait, short).await;
+    let cancelled = world.package("cancelled").await;
+    let wait = "UPDATE package SET not_before = timezone('UTC', now()) + interval '330 minutes' WHERE id = $1";
+    world.execute(wait, cancelled).await;
     let refusals = [("zlib-1-1".to_owned(), "KeyError".to_owned(), false)];
     resolution::note_untold(&mut conn, Origin::Primary, &refusals, 4).await.unwrap();
     let later =
@@ -28,6 +31,13 @@ async fn waits_that_are_longer_than_they_can_be_begin_anew_and_others_go_on() {
            FROM package WHERE id = $1";
     assert_eq!(world.number(minutes, long).await, Some(10), "what two faults in a row cost");
     assert_eq!(world.number(minutes, short).await, Some(7));
+    let told = world.number(minutes, cancelled).await;
+    assert_eq!(told, Some(330), "a cancelled build may cost six hours");
+    let wait =
+        "UPDATE package SET not_before = timezone('UTC', now()) + interval '3 days' WHERE id = $1";
+    world.execute(wait, cancelled).await;
+    assert_eq!(clocks::shorten_waits(&mut conn).await.unwrap(), 1);
+    assert_eq!(world.number(minutes, cancelled).await, Some(360));
     let names = ["zlib-1-1".to_owned()];
     assert!(resolution::untold(&mut conn, Origin::Primary, &names).await.unwrap()[0].due);
     assert_eq!(clocks::shorten_waits(&mut conn).await.unwrap(), 0);

@@ -10,6 +10,7 @@ use super::packages::{Change, find};
 use super::{json, limit, moment, part};
 use crate::error::Error;
 use crate::pages::build::find as find_build;
+use crate::pages::package::{LAST_BUILD, last_seen, last_seen_id, seen};
 use crate::request::Ask;
 use crate::site::SharedSite;
 
@@ -18,10 +19,9 @@ const LARGEST_PART: u32 = 100;
 /// Changes of a build: more than any buildroot has packages.
 const CHANGES: i64 = 100_000;
 
+/// What every list tells of a build.
 #[derive(Serialize)]
-struct Build<'a> {
-    id: i32,
-    package: &'a str,
+struct Facts<'a> {
     collection: &'a str,
     state: &'static str,
     real: bool,
@@ -33,6 +33,14 @@ struct Build<'a> {
     version: Option<&'a str>,
     release: Option<&'a str>,
     repo_id: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct Build<'a> {
+    id: i32,
+    package: &'a str,
+    #[serde(flatten)]
+    facts: Facts<'a>,
     /// Whether its dependencies could be installed.
     deps_resolved: Option<bool>,
     tasks: Vec<Task<'a>>,
@@ -90,17 +98,19 @@ pub(super) async fn one(
     json(&Build {
         id: build.id,
         package: &build.name,
-        collection: selection.by_id(build.collection_id).map_or("", |one| one.name.as_str()),
-        state: word(build.state),
-        real: build.real,
-        untagged: build.untagged,
-        task_id: build.task_id,
-        time_started: moment(build.started),
-        time_finished: build.finished.map(moment),
-        epoch: build.evr.epoch,
-        version: build.evr.version.as_deref(),
-        release: build.evr.release.as_deref(),
-        repo_id: build.repo_id,
+        facts: Facts {
+            collection: selection.by_id(build.collection_id).map_or("", |one| one.name.as_str()),
+            state: word(build.state),
+            real: build.real,
+            untagged: build.untagged,
+            task_id: build.task_id,
+            time_started: moment(build.started),
+            time_finished: build.finished.map(moment),
+            epoch: build.evr.epoch,
+            version: build.evr.version.as_deref(),
+            release: build.evr.release.as_deref(),
+            repo_id: build.repo_id,
+        },
         deps_resolved: build.deps_resolved,
         tasks: tasks.iter().map(Task::new).collect(),
     })
@@ -130,23 +140,13 @@ pub(super) async fn changes(
 #[derive(Serialize)]
 struct Listed<'a> {
     id: i32,
-    collection: &'a str,
-    state: &'static str,
-    real: bool,
-    untagged: bool,
-    task_id: i32,
-    time_started: String,
-    time_finished: Option<String>,
-    epoch: Option<i32>,
-    version: Option<&'a str>,
-    release: Option<&'a str>,
-    repo_id: Option<i32>,
+    #[serde(flatten)]
+    facts: Facts<'a>,
 }
 
 impl<'a> Listed<'a> {
     fn new(build: &'a HistoryBuild, collection: &'a str) -> Self {
-        Self {
-            id: build.id,
+        let facts = Facts {
             collection,
             state: word(build.state),
             real: build.real,
@@ -158,20 +158,8 @@ impl<'a> Listed<'a> {
             version: build.evr.version.as_deref(),
             release: build.evr.release.as_deref(),
             repo_id: build.repo_id,
-        }
-    }
-}
-
-/// Reads `last_seen_id`: the build that the part before ended with, of those that were started at its time.
-fn last_seen_id(ask: &Ask) -> Result<i32, Error> {
-    match ask.value("last_seen_id").filter(|text| !text.is_empty()) {
-        None => Ok(0),
-        Some(text) => text.parse().map_err(|_| {
-            Error::bad_request(
-                "The last build that was seen is not a number",
-                "Leave out the parameter \u{201c}last_seen_id\u{201d}, or give the id of a build.",
-            )
-        }),
+        };
+        Self { id: build.id, facts }
     }
 }
 
@@ -183,8 +171,8 @@ pub(super) async fn of_package(
 ) -> Result<Response, Error> {
     let selection = site.selection(&ask).await?;
     let limit = limit(&ask, LARGEST_PART)?.unwrap_or(LARGEST_PART);
-    let last_id = last_seen_id(&ask)?;
-    let before = crate::pages::package::last_seen(&ask)?.map(|time| (time, last_id));
+    let last_id = last_seen_id(&ask, LAST_BUILD)?.unwrap_or(0);
+    let before = last_seen(&ask)?.map(|time| (time, last_id));
     let mut packages = find(&site, &selection, &name).await?;
     if packages.is_empty() {
         return json(&[(); 0]);
@@ -195,17 +183,17 @@ pub(super) async fn of_package(
     let more = builds.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     builds.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = builds.last().filter(|_| more).map(|last| {
-        let seen = crate::pages::package::seen(last.started);
+        let seen = seen(last.started);
         let path = format!("/api/v1/packages/{}/builds", crate::address::encode(&name));
         // The same collection, whatever comes first by then.
         let pairs = Ask {
             pairs: ask
                 .pairs
                 .into_iter()
-                .filter(|(key, _)| key != "collection" && key != "last_seen_id")
+                .filter(|(key, _)| key != "collection" && key != LAST_BUILD)
                 .chain([
                     ("collection".to_owned(), collection.name.clone()),
-                    ("last_seen_id".to_owned(), last.id.to_string()),
+                    (LAST_BUILD.to_owned(), last.id.to_string()),
                 ])
                 .collect(),
             ..Ask::default()

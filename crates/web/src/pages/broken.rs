@@ -138,6 +138,8 @@ struct Page<'a> {
     orders: Vec<Chip>,
     causes: &'a [Grouped],
     pages: Vec<super::packages::PageLink>,
+    /// Where to go on when there is no cause.
+    ways: Vec<(&'static str, String)>,
 }
 
 struct Chip {
@@ -217,7 +219,20 @@ pub(crate) async fn broken(State(site): State<SharedSite>, ask: Ask) -> Result<R
     }
     let from = (page as usize - 1) * PER_PAGE;
     let to = (from + PER_PAGE).min(causes.len());
+    let names: Vec<&str> = selection.chosen.iter().map(|one| one.name.as_str()).collect();
+    let chosen = names.join(",");
+    let list = |pairs: &[(&str, &str)]| {
+        frame.addresses.to(&format!("/packages{}", crate::address::query(pairs)))
+    };
+    let mut ways = vec![
+        ("Packages that fail", list(&[("collection", &chosen), ("state", "failing")])),
+        ("All packages", list(&[("collection", &chosen)])),
+    ];
+    if packages > 0 {
+        ways.insert(0, ("All root causes", here(ask.with("kind", None))));
+    }
     super::page(&Page {
+        ways,
         lede,
         kinds,
         orders,

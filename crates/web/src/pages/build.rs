@@ -151,7 +151,8 @@ pub(crate) async fn cancel(
         ));
     }
     let said = if requested {
-        "The build will be cancelled in Koji within the next minutes, and then it is gone from here."
+        "The build will be cancelled in Koji within the next minutes, and then it is gone from here. The next one waits for \
+         six hours, unless somebody raises the manual priority of the package."
     } else {
         "Somebody had asked for that already."
     };

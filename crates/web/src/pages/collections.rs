@@ -181,7 +181,10 @@ pub(crate) async fn collection(
     super::page(&Page {
         mark: mark(&collection),
         say: say.to_owned(),
-        problems: problems.into_iter().map(|(_, problem)| problem).collect(),
+        problems: crate::problems::first(
+            &problems.into_iter().map(|(_, problem)| problem).collect::<Vec<_>>(),
+            50,
+        ),
         links,
         settings,
         collection: &collection,

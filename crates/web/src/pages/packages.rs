@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use koschei_core::scheduling::{SchedulingFacts, SkipReason};
+use koschei_core::scheduling::{Pause, SchedulingFacts, SkipReason};
 use koschei_core::states::PackageState;
 use koschei_core::{priorities, scheduling};
 use koschei_db::pages::{
@@ -18,6 +18,9 @@ use crate::problems::Problem;
 use crate::request::{Ask, Selection};
 use crate::site::{Frame, Section, SharedSite, Site, Tabs};
 use crate::text;
+
+/// Groups that a row names; the page of the package has all.
+const GROUPS: usize = 3;
 
 /// A link to a page of a list.
 pub(crate) struct PageLink {
@@ -90,6 +93,8 @@ pub(crate) struct Line {
     pub(crate) priority: Option<String>,
     pub(crate) why_not: String,
     pub(crate) groups: Vec<GroupLink>,
+    /// How many groups there are besides.
+    pub(crate) more_groups: usize,
 }
 
 /// A group that a package belongs to.
@@ -104,6 +109,8 @@ pub(crate) struct Row {
     pub(crate) href: String,
     pub(crate) cells: Vec<Cell>,
     pub(crate) groups: Vec<GroupLink>,
+    /// How many groups there are besides.
+    pub(crate) more_groups: usize,
 }
 
 /// A cell of it: empty where the package is blocked or absent.
@@ -451,21 +458,22 @@ fn line(
         last_complete_build_id: package.last_complete_build_id,
         skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
         build_group_resolved: collection.latest_repo_resolved,
-        waits_for_koji: package.not_before.is_some_and(|time| time > frame.clock.now),
+        pause: Pause::at(frame.clock.now, package.not_before, package.fault_streak),
     });
     let running = package.last_build_id != package.last_complete_build_id;
-    let priority = package.started.filter(|_| reasons.is_empty()).map(|started| {
-        let weights = priorities::Weights {
-            static_: package.static_priority,
-            manual: package.manual_priority,
-            build: package.build_priority,
-            dependency: package.dependency_priority,
-        };
-        let hours = (frame.clock.now - started).num_seconds() as f64 / 3600.0;
-        let current =
-            site.config.priorities.current(&weights, hours, collection.priority_coefficient);
-        text::count(current.floor() as i64)
-    });
+    let priority =
+        package.started.filter(|_| reasons.is_empty() && !package.stopped).map(|started| {
+            let weights = priorities::Weights {
+                static_: package.static_priority,
+                manual: package.manual_priority,
+                build: package.build_priority,
+                dependency: package.dependency_priority,
+            };
+            let hours = (frame.clock.now - started).num_seconds() as f64 / 3600.0;
+            let current =
+                site.config.priorities.current(&weights, hours, collection.priority_coefficient);
+            text::count(current.floor() as i64)
+        });
     let why = match state {
         PackageState::Unresolved => match &package.problem {
             Some(problem) => {
@@ -501,8 +509,12 @@ fn line(
             .map(|(task, build)| (task, frame.addresses.build(build))),
         last: package.started.map(|time| Moment::short(&frame.clock, time)),
         priority,
-        why_not: reasons.first().map(|reason| reason.text().to_owned()).unwrap_or_default(),
-        groups,
+        why_not: reasons
+            .first()
+            .map_or("Operators have stopped its builds for now", |reason| reason.text())
+            .to_owned(),
+        more_groups: groups.len().saturating_sub(GROUPS),
+        groups: groups.into_iter().take(GROUPS).collect(),
         name: package.name,
     }
 }
@@ -532,7 +544,13 @@ fn row(
             }),
         })
         .collect();
-    Row { href: frame.addresses.package_anywhere(&row.name), name: row.name, cells, groups }
+    Row {
+        href: frame.addresses.package_anywhere(&row.name),
+        name: row.name,
+        cells,
+        more_groups: groups.len().saturating_sub(GROUPS),
+        groups: groups.into_iter().take(GROUPS).collect(),
+    }
 }
 
 /// What to say, and where to go on, when a table has no rows.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use koschei_core::priorities;
-use koschei_core::scheduling::{Reason, SchedulingFacts, SkipReason, reasons};
+use koschei_core::scheduling::{Pause, Reason, SchedulingFacts, SkipReason, reasons};
 use koschei_db::pages::{CollectionRow, PackageRow};
 
 use crate::site::Site;
@@ -22,7 +22,7 @@ pub(crate) fn reasons_of(
         last_complete_build_id: package.last_complete_build_id,
         skip_reason: package.scheduler_skip_reason.and_then(SkipReason::from_number),
         build_group_resolved: collection.latest_repo_resolved,
-        waits_for_koji: package.not_before.is_some_and(|time| time > now),
+        pause: Pause::at(now, package.not_before, package.fault_streak),
     })
 }
 

@@ -241,6 +241,81 @@ pub(crate) fn links(html: &str) -> Vec<String> {
         .collect()
 }
 
+/// The text of all files that the site is made of.
+fn sources() -> String {
+    fn collect(directory: &std::path::Path, text: &mut String) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, text);
+            } else {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    collect(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+    text
+}
+
+/// What stands between quotes right behind each of these beginnings in the sources.
+fn quoted(beginnings: &[&str]) -> std::collections::BTreeSet<String> {
+    let sources = sources();
+    let mut found = std::collections::BTreeSet::new();
+    for beginning in beginnings {
+        for rest in sources.split(beginning).skip(1) {
+            let rest = rest.trim_start();
+            let rest = rest.strip_prefix("&format!(").unwrap_or(rest);
+            if let Some(rest) = rest.trim_start().strip_prefix('"') {
+                found.insert(rest.split('"').next().unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Every address that the site has, as it is written in the sources, those for forms only included.
+pub(crate) fn routes() -> Vec<String> {
+    let groups = quoted(&["group_routes("]);
+    let mut routes: Vec<String> = groups.iter().cloned().collect();
+    for route in quoted(&[".route("]) {
+        if route.contains("{address}") {
+            routes.extend(groups.iter().map(|group| route.replace("{address}", group)));
+        } else {
+            routes.push(route);
+        }
+    }
+    assert!(groups.len() == 2 && routes.len() > 50, "routes are written otherwise now: {routes:?}");
+    routes
+}
+
+/// Whether an address, with or without query, is one of a route.
+pub(crate) fn belongs(address: &str, route: &str) -> bool {
+    let path = address.split('?').next().unwrap();
+    let (path, route): (Vec<&str>, Vec<&str>) =
+        (path.split('/').collect(), route.split('/').collect());
+    path.len() == route.len()
+        && path.iter().zip(&route).all(|(part, wanted)| wanted.starts_with('{') || part == wanted)
+}
+
+/// Every parameter of addresses and field of forms that the sources ask for by its name.
+pub(crate) fn parameters() -> std::collections::BTreeSet<String> {
+    let mut names = quoted(&[
+        ".value(",
+        ".flag(",
+        "form.text(",
+        "form.checked(",
+        "*key == ",
+        "|(key, _)| key == ",
+        "const LAST_BUILD: &str = ",
+        "const LAST_CHANGE: &str = ",
+    ]);
+    // Made from another one.
+    names.retain(|name| !name.contains('{'));
+    assert!(names.len() > 20, "parameters are read otherwise now: {names:?}");
+    names
+}
+
 /// Panics unless every element that begins also ends, in order, and every `id` is there once.
 pub(crate) fn check_html(address: &str, html: &str) {
     const VOID: [&str; 7] = ["meta", "link", "br", "wbr", "input", "img", "hr"];

@@ -10,12 +10,14 @@ use crate::culprits::{self, Judgement, Likelihood};
 use crate::evr::Change;
 use crate::pages::broken;
 use crate::parts::Changes;
-use crate::problems::Problem;
+use crate::problems::{self, Problem};
 use crate::request::Selection;
 use crate::text;
 
 /// Changes that are shown before the rest is folded away.
 const NEAREST: usize = 8;
+/// Problems that are explained; the others are told in the solver's words.
+const EXPLAINED: usize = 10;
 /// Suspects that are shown.
 const SUSPECTS: usize = 4;
 
@@ -69,14 +71,22 @@ pub(super) struct Compared {
 }
 
 impl Maker<'_> {
+    /// The problems that are not explained: a summary, and their texts.
+    pub(super) fn more_problems(&self, problems: &[String]) -> Option<(String, Vec<String>)> {
+        let others = problems.get(EXPLAINED..).filter(|others| !others.is_empty())?;
+        let summary = text::plural(others.len() as i64, "more problem");
+        Some((format!("{summary}, as the solver said it"), problems::first(others, 50)))
+    }
+
     pub(super) fn explain(
         &self,
-        problems: Vec<String>,
+        problems: &[String],
         unresolved: &[UnresolvedPackage],
         selection: &Selection,
     ) -> Vec<Explained> {
         problems
             .iter()
+            .take(EXPLAINED)
             .map(|text| {
                 let problem = Problem::read(text);
                 let others = unresolved

@@ -7,7 +7,7 @@ use koschei_db::pages::{ChangeRow, HistoryBuild, HistoryResolution, TaskRow};
 use super::Maker;
 use crate::pages::build::TaskLine;
 use crate::parts::{ChangeList, Icon, Moment};
-use crate::problems::Problem;
+use crate::problems::{self, Problem};
 use crate::request::Ask;
 use crate::text;
 
@@ -43,25 +43,37 @@ impl Maker<'_> {
         resolutions: Vec<HistoryResolution>,
         limit: i64,
     ) -> (Vec<HistoryBuild>, Vec<HistoryResolution>, Option<String>) {
-        let mut times: Vec<DateTime<Utc>> = builds
-            .iter()
-            .map(|build| build.started)
-            .chain(resolutions.iter().map(|change| change.at))
-            .collect();
-        times.sort_unstable_by(|one, other| other.cmp(one));
+        // In the order of the history; of what happened at the same time, builds first.
+        let places = builds.iter().map(|build| (build.started, Some(build.id), i32::MAX));
+        let mut places: Vec<(DateTime<Utc>, Option<i32>, i32)> =
+            places.chain(resolutions.iter().map(|change| (change.at, None, change.id))).collect();
+        places.sort_unstable_by(|one, other| other.cmp(one));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if times.len() <= limit {
+        if places.len() <= limit {
             return (builds, resolutions, None);
         }
-        let Some(oldest) = limit.checked_sub(1).and_then(|last| times.get(last)).copied() else {
+        let Some(oldest) = limit.checked_sub(1).and_then(|last| places.get(last)).copied() else {
             return (builds, resolutions, None);
         };
-        let seen = super::seen(oldest);
-        let query = ask.with("last_seen_ts", Some(&seen));
+        let (time, build, change) = oldest;
+        let last = match build {
+            Some(build) => (super::LAST_BUILD, build),
+            None => (super::LAST_CHANGE, change),
+        };
+        let others = ["last_seen_ts", super::LAST_BUILD, super::LAST_CHANGE];
+        let pairs = ask.pairs.iter().filter(|(name, _)| !others.contains(&name.as_str())).cloned();
+        let pairs = pairs.chain([("last_seen_ts".to_owned(), super::seen(time))]).collect();
+        let query = Ask { pairs, ..Ask::default() }.with(last.0, Some(&last.1.to_string()));
         let older = format!("{}{query}#h-his", self.frame.addresses.to(&ask.path));
         (
-            builds.into_iter().filter(|build| build.started >= oldest).collect(),
-            resolutions.into_iter().filter(|change| change.at >= oldest).collect(),
+            builds
+                .into_iter()
+                .filter(|build| (build.started, Some(build.id), i32::MAX) >= oldest)
+                .collect(),
+            resolutions
+                .into_iter()
+                .filter(|change| (change.at, None, change.id) >= oldest)
+                .collect(),
             Some(older),
         )
     }
@@ -205,7 +217,7 @@ impl Maker<'_> {
             changes: list,
             problems: Vec::new(),
             at: build.started,
-            key: build.started.timestamp_micros(),
+            key: i64::from(build.id),
             plain: !build.real
                 && !build.untagged
                 && !turned
@@ -247,9 +259,9 @@ impl Maker<'_> {
             meta: String::new(),
             tasks: Vec::new(),
             changes: None,
-            problems: change.problems,
+            problems: problems::first(&change.problems, 10),
             at: change.at,
-            key: change.at.timestamp_micros(),
+            key: i64::from(change.id),
             plain: false,
             run: Vec::new(),
         }

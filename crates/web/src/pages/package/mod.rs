@@ -51,6 +51,8 @@ struct Page<'a> {
     say: Say,
     checked: String,
     problems: Vec<Explained>,
+    /// Further problems: a summary, and their texts.
+    more_problems: Option<(String, Vec<String>)>,
     tasks: Vec<TaskLine>,
     failed_build: Option<(i32, String)>,
     suspects: Vec<Suspect>,
@@ -116,7 +118,7 @@ pub(crate) async fn package(
         // The collection was deleted between two statements.
         return Err(Error::not_found("This collection is gone", "It was deleted a moment ago."));
     };
-    let before = last_seen(&ask)?;
+    let seen = Seen::read(&ask)?;
     let limit = i64::from(site.config.builds_per_page.max(1));
     let (mut frame, trouble, unapplied, builds, resolutions, groups, stopped) = tokio::try_join!(
         site.frame(
@@ -129,10 +131,13 @@ pub(crate) async fn package(
         async { Ok(db::trouble(&site.pool, package.id).await?) },
         async { Ok(db::unapplied_changes(&site.pool, package.id, CHANGES).await?) },
         async {
-            Ok(db::history_builds(&site.pool, package.id, before.map(|time| (time, 0)), limit + 1)
-                .await?)
+            let before = seen.map(|seen| (seen.at, seen.build));
+            Ok(db::history_builds(&site.pool, package.id, before, limit + 1).await?)
         },
-        async { Ok(db::history_resolutions(&site.pool, package.id, before, limit + 1).await?) },
+        async {
+            let before = seen.map(|seen| (seen.at, seen.resolution));
+            Ok(db::history_resolutions(&site.pool, package.id, before, limit + 1).await?)
+        },
         async { Ok(db::package_groups(&site.pool, &[package.base_id]).await?) },
         async { Ok(suspended::of_package(&site.pool, package.base_id).await?) },
     )?;
@@ -148,7 +153,7 @@ pub(crate) async fn package(
             builds,
             resolutions,
             limit,
-            before.is_some(),
+            seen.is_some(),
             &selection,
             &stopped,
         )
@@ -200,6 +205,46 @@ pub(crate) fn last_seen(ask: &Ask) -> Result<Option<DateTime<Utc>>, Error> {
             )
         })
 }
+
+/// Reads the id of what was seen last of those things that happened at the time of [`last_seen`].
+pub(crate) fn last_seen_id(ask: &Ask, name: &str) -> Result<Option<i32>, Error> {
+    match ask.value(name).filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            Error::bad_request(
+                "What was seen last of the history is not a number",
+                format!("Leave out the parameter \u{201c}{name}\u{201d}, or give the number of an entry."),
+            )
+        }),
+    }
+}
+
+/// Where the part of the history before this one ended: with what happened at this time, of builds and changes of
+/// resolution those with smaller ids than these are still to be shown.
+#[derive(Clone, Copy)]
+struct Seen {
+    at: DateTime<Utc>,
+    build: i32,
+    resolution: i32,
+}
+
+impl Seen {
+    /// Reads `last_seen_ts` with `last_seen_id` (a build) or `last_seen_change` (of resolution); with none of these two, all
+    /// that happened at that time was seen. At the same time builds stand above changes of resolution.
+    fn read(ask: &Ask) -> Result<Option<Self>, Error> {
+        let build = last_seen_id(ask, LAST_BUILD)?;
+        let resolution = last_seen_id(ask, LAST_CHANGE)?;
+        Ok(last_seen(ask)?.map(|at| match (build, resolution) {
+            (Some(build), None) => Self { at, build, resolution: i32::MAX },
+            (_, resolution) => Self { at, build: 0, resolution: resolution.unwrap_or(0) },
+        }))
+    }
+}
+
+/// Parameter with the id of the last build that was seen.
+pub(crate) const LAST_BUILD: &str = "last_seen_id";
+/// Parameter with the id of the last change of resolution that was seen.
+const LAST_CHANGE: &str = "last_seen_change";
 
 /// A time as [`last_seen`] reads it.
 pub(crate) fn seen(time: DateTime<Utc>) -> String {
@@ -279,7 +324,8 @@ impl<'a> Maker<'a> {
                 }
             },
         )?;
-        let explained = self.explain(problems, &unresolved, selection);
+        let explained = self.explain(&problems, &unresolved, selection);
+        let more_problems = self.more_problems(&problems);
         let (suspects, blame) = self.suspects(&broke_changes, &counts);
         let last_build = trouble.last.as_ref().filter(|_| failing).map(|last| last.id);
         let of_last = || tasks.iter().filter(|task| Some(task.build_id) == last_build);
@@ -302,6 +348,7 @@ impl<'a> Maker<'a> {
             failed: &failed,
             tasks: all_tasks,
             explained: &explained,
+            problems: problems.len(),
             changes: &broke_changes,
             blame: &blame,
         };
@@ -334,6 +381,7 @@ impl<'a> Maker<'a> {
             state,
             running,
             problems: explained,
+            more_problems,
             tasks: failed,
             suspects,
             suspects_of,

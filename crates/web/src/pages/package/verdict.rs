@@ -20,6 +20,8 @@ pub(super) struct Findings<'a> {
     /// How many tasks it has.
     pub(super) tasks: usize,
     pub(super) explained: &'a [Explained],
+    /// How many problems there are, explained or not.
+    pub(super) problems: usize,
     /// Changes of the build that began to fail.
     pub(super) changes: &'a [ChangeRow],
     pub(super) blame: &'a Blame,
@@ -62,7 +64,7 @@ impl Maker<'_> {
         let package = self.package;
         match found.state {
             PackageState::Failing => self.say_failing(found),
-            PackageState::Unresolved => self.say_unresolved(found.explained),
+            PackageState::Unresolved => self.say_unresolved(found.explained, found.problems),
             PackageState::Ok if package.since.is_some() => self.say_since("Builds since ", "."),
             PackageState::Ok => Say::plain("Builds."),
             PackageState::Unknown if package.last_build_id.is_some() => {
@@ -173,15 +175,15 @@ impl Maker<'_> {
         }
     }
 
-    fn say_unresolved(&self, explained: &[Explained]) -> Say {
+    fn say_unresolved(&self, explained: &[Explained], problems: usize) -> Say {
         let because = match explained {
             [] => ".".to_owned(),
-            [one, others @ ..] => {
+            [one, ..] => {
                 let sentence = match one.problem.cause {
                     Cause::Other { .. } => ".".to_owned(),
                     _ => format!(", because {}.", one.problem.cause),
                 };
-                match others.len() {
+                match problems.saturating_sub(1) {
                     0 => sentence,
                     1 => format!("{sentence} There is 1 problem more."),
                     others => format!("{sentence} There are {others} problems more."),
