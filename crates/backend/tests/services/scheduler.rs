@@ -414,6 +414,19 @@ async fn what_is_built_is_the_latest_build_in_the_tag_also_if_it_is_not_known_ye
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_inherited_belongs_to_the_tag() {
+    let world = World::empty().await;
+    // It has no package and no build of its own.
+    world.execute("UPDATE collection SET dest_tag = 'buyan2-build'").await;
+    world.settle().await;
+    let here =
+        "SELECT count(*) FROM package WHERE NOT blocked AND last_complete_build_id IS NOT NULL";
+    assert!(world.number(here).await > 50);
+    world.sim.hold_builds(true);
+    world.submit(&["zlib"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_build_that_could_be_of_two_collections_is_nobodys() {
     let world = World::settled().await;
     world.sim.hold_builds(true);
