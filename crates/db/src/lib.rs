@@ -17,6 +17,7 @@
 
 mod connection;
 mod error;
+mod references;
 
 pub mod administration;
 pub mod builds;

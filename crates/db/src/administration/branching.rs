@@ -15,6 +15,7 @@ use sqlx::postgres::PgConnection;
 use super::collections::locked;
 use super::{Actor, Error, NewCollection, Result, log};
 use crate::entities::{self, Collection};
+use crate::references;
 use crate::wake::{Sleeper, wake};
 
 /// How often it is tried when services change the same rows.
@@ -226,7 +227,7 @@ async fn copy(
         .await?;
     let packages = copy_packages(conn, master.id, collection_id).await?;
     let builds = copy_builds(conn, collection_id, builds).await?;
-    leave_out_checks(conn).await?;
+    references::leave_out_checks(conn).await?;
     copy_what_hangs_on_them(conn).await?;
     // The builds that would tell it are not all copied.
     sqlx::query(
@@ -307,20 +308,6 @@ async fn copy_builds(conn: &mut PgConnection, copy: i32, which: Builds) -> Resul
         sqlx::query(statement).bind(copy).execute(&mut *conn).await?;
     }
     Ok(builds.rows_affected())
-}
-
-/// Lets the rest of the transaction insert without asking whether what is referred to exists, if we may.
-async fn leave_out_checks(conn: &mut PgConnection) -> Result<()> {
-    let mut attempt = conn.begin().await?;
-    match sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *attempt).await {
-        Ok(_) => attempt.commit().await?,
-        // insufficient_privilege
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => {
-            attempt.rollback().await?;
-        }
-        Err(error) => return Err(error.into()),
-    }
-    Ok(())
 }
 
 async fn copy_what_hangs_on_them(conn: &mut PgConnection) -> Result<()> {

@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::error::{Error, Result};
 use crate::packages::{self, StateChange};
+use crate::references;
 use crate::wake::{Sleeper, wake};
 
 /// A package whose dependencies are to be resolved in the newest repo.
@@ -189,7 +190,8 @@ type UnappliedChange = (i32, Option<i32>, Option<i32>, Option<i32>);
 type StoredChange = (i64, i32, Option<i32>, Option<i32>, Option<i32>);
 
 /// Brings the unapplied changes of packages up to date. Most of them are those of the repo before, and stay: a row costs
-/// three looks at other tables and four places in indexes, by far the most of what there is to store.
+/// four places in indexes, and three looks at other tables where PostgreSQL does not let us leave those out; by far the
+/// most of what there is to store.
 async fn replace_unapplied(
     conn: &mut PgConnection,
     ids: &[i32],
@@ -231,6 +233,8 @@ async fn replace_unapplied(
     // Neighbours in the indexes, and the same order each time.
     let mut news: Vec<UnappliedChange> = news.into_iter().collect();
     news.sort_unstable();
+    let unchecked = hold_dependencies(conn, &news).await?
+        && references::leave_out_checks(conn).await.map_err(Error::Statement)?;
     sqlx::query(
         "INSERT INTO unapplied_change (package_id, prev_dep_id, curr_dep_id, distance)
          SELECT * FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::integer[])",
@@ -239,10 +243,30 @@ async fn replace_unapplied(
     .bind(news.iter().map(|change| change.1).collect::<Vec<_>>())
     .bind(news.iter().map(|change| change.2).collect::<Vec<_>>())
     .bind(news.iter().map(|change| change.3).collect::<Vec<_>>())
-    .execute(conn)
+    .execute(&mut *conn)
     .await
     .map_err(Error::Statement)?;
+    if unchecked {
+        references::check_again(conn).await.map_err(Error::Statement)?;
+    }
     Ok(())
+}
+
+/// Sees to it that the dependencies of these changes stay until the transaction ends, as PostgreSQL does for each row; the
+/// packages are locked. Whether all of them exist: if not, PostgreSQL says which.
+async fn hold_dependencies(conn: &mut PgConnection, changes: &[UnappliedChange]) -> Result<bool> {
+    let mut ids: Vec<i32> =
+        changes.iter().flat_map(|change| [change.1, change.2]).flatten().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let held: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT FROM dependency WHERE id = ANY($1) FOR KEY SHARE) AS held",
+    )
+    .bind(&ids)
+    .fetch_one(conn)
+    .await
+    .map_err(Error::Statement)?;
+    Ok(usize::try_from(held) == Ok(ids.len()))
 }
 
 /// Adds a history entry where a package became resolvable or not, or stays unresolvable for other reasons than its

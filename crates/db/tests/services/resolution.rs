@@ -11,6 +11,7 @@ use koschei_db::resolution::{
     self, BuildResolution, Installed, Origin, PackageResolution, PackageToResolve,
 };
 use rpm::Nevra;
+use sqlx::Connection as _;
 
 use crate::world::{World, hour};
 
@@ -236,6 +237,51 @@ async fn changes_are_replaced_and_the_state_is_announced() {
         (world.number(count, package).await, world.number(priority, package).await),
         (Some(0), Some(0))
     );
+}
+
+/// Whoever is trusted with it leaves out checks of what is referred to; nobody may notice.
+#[tokio::test]
+async fn changes_refer_to_what_exists_whoever_stores_them() {
+    let world = World::new().await;
+    sqlx::raw_sql(
+        "CREATE ROLE untrusted;
+         GRANT ALL ON ALL TABLES IN SCHEMA public TO untrusted;
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO untrusted",
+    )
+    .execute(world.database.pool())
+    .await
+    .unwrap();
+    let (old, new) = (world.dependency("gcc", "1").await, world.dependency("gcc", "2").await);
+    let change = Change { prev: Some(old), curr: Some(new), distance: Some(1) };
+    let unknown = Change { curr: Some(new + 1000), ..change };
+    let count = "SELECT count(*) FROM unapplied_change WHERE package_id = $1";
+    for (name, become_role) in [("trusted", "RESET ROLE"), ("untrusted", "SET ROLE untrusted")] {
+        let id = world.package(name).await;
+        world.build(id, 1, 3).await;
+        let package = to_resolve(&world, 101).await.remove(0);
+        let mut conn = world.connection().await;
+        sqlx::raw_sql(become_role).execute(&mut conn).await.unwrap();
+
+        let mut transaction = conn.begin().await.unwrap();
+        let refused = result(&package, &[], vec![change, unknown]);
+        let refused = resolution::store_packages(&mut transaction, 101, &[refused]).await;
+        let why = format!("{:?}", refused.unwrap_err());
+        assert!(why.contains("unapplied_change_curr_dep_id_fkey"), "{name}: {why}");
+        drop(transaction);
+
+        let mut transaction = conn.begin().await.unwrap();
+        let stored = result(&package, &[], vec![change]);
+        resolution::store_packages(&mut transaction, 101, &[stored]).await.unwrap();
+        let mut attempt = transaction.begin().await.unwrap();
+        let by_hand = sqlx::query(
+            "INSERT INTO unapplied_change (package_id, prev_dep_id, curr_dep_id) VALUES ($1, $2, $3)",
+        );
+        let by_hand = by_hand.bind(id).bind(old).bind(new + 1000).execute(&mut *attempt).await;
+        assert!(by_hand.is_err(), "{name}: the rest of the transaction is checked");
+        attempt.rollback().await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(world.number(count, id).await, Some(1), "{name}");
+    }
 }
 
 #[tokio::test]
