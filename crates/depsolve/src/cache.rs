@@ -14,7 +14,7 @@ use crate::rich;
 use crate::universe::{RICH, SINGLE};
 
 /// The first bytes of every cache file; the number changes with the meaning of what follows.
-const MAGIC: [u8; 16] = *b"koschei-univ.012";
+const MAGIC: [u8; 16] = *b"koschei-univ.013";
 
 /// No repository comes near.
 const MAX_SIZE: u64 = 4 << 30;

@@ -5,6 +5,12 @@
 //! earlier one has contradicted it, or said it for another reason, and so decides what is learnt. It is the order in
 //! which libsolv's clauses have come to watch the package (see `watch`). Those of requirements are not watched here;
 //! where they would have been is found from the trail, when somebody needs to know.
+//!
+//! For example, wrapper requires one of library-1, library-2 and backup, and so its clause watches library-1 from the
+//! beginning, and once wrapper is installed library-2 as well. Now library-3 is installed, which excludes library-1 and
+//! library-2. When library-1 is followed up, library-2 has failed too, but has not been followed up yet: libsolv
+//! lets the clause watch backup instead of library-1 and concludes nothing. Only when library-2 is followed up,
+//! and what backup excludes may have been excluded meanwhile, is backup what the clause still watches besides, and is installed.
 
 use crate::offers::NONE;
 use crate::rich::{Literal, package_of, positive};

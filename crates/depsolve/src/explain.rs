@@ -25,7 +25,7 @@ use crate::rich::{Literal, package_of};
 use crate::solver::{Clause, JobSource, Request, Solver};
 use crate::universe::{NEVER, Universe};
 
-use facts::{Fact, Origin};
+use facts::{Fact, Origin, Relations};
 pub(crate) use never::NeverReasons;
 
 /// How many links a chain may have. Nobody reads more, and a repository may be made of nothing but impossible packages.
@@ -36,7 +36,7 @@ const MAX_ALSO: usize = 20;
 
 /// How many clauses are collected to find a chain in, and how many packages they may name.
 const MAX_FACTS: usize = 4000;
-const MAX_LITERALS: usize = 50_000;
+const MAX_FACT_LITERALS: usize = 50_000;
 
 impl Solver<'_> {
     /// Why the request that was just found to be impossible is.
@@ -44,16 +44,22 @@ impl Solver<'_> {
         if let Some(gave_up) = self.gave_up {
             return Problem::GaveUp(gave_up);
         }
-        let mut facts =
-            Facts { universe: self.universe, all: Vec::new(), literals: 0, complete: true };
+        let relations = Relations::new(self.universe);
+        let mut facts = Facts {
+            relations: &relations,
+            all: Vec::new(),
+            literals: 0,
+            complete: true,
+            end: None,
+        };
         for step in self.proof() {
-            match self.fact(step) {
+            match self.fact(&relations, step) {
                 Some(fact) => facts.add(fact),
                 None => facts.complete = false,
             }
         }
         facts.add_never();
-        facts.reduce().tell(self.universe, request)
+        facts.reduce().tell(&relations, request)
     }
 
     /// Clauses that cannot all be met, the failed one first.
@@ -78,13 +84,13 @@ impl Solver<'_> {
     }
 
     /// What a step of the proof says, in full.
-    fn fact(&self, clause: Clause) -> Option<Fact> {
+    fn fact(&self, relations: &Relations<'_>, clause: Clause) -> Option<Fact> {
         let universe = self.universe;
         match clause {
             Clause::Pair(a, b) => Some(Fact::pair(a, b)),
-            Clause::Single { package, only } => facts::demand(universe, package, &[only]),
+            Clause::Single { package, only } => relations.demand(package, &[only]),
             Clause::List { package, list } => {
-                facts::demand(universe, package, universe.clause_lists.row(list))
+                relations.demand(package, universe.clause_lists.row(list))
             }
             Clause::General(id) => Some(facts::general(universe, id)),
             Clause::Dynamic(job) => Some(Fact {
@@ -142,19 +148,21 @@ fn key(clause: Clause) -> (u8, u32, u32) {
 }
 
 /// Facts that together cannot hold, in the order in which they are told.
-struct Facts<'u> {
-    universe: &'u Universe,
+struct Facts<'a> {
+    relations: &'a Relations<'a>,
     all: Vec<Fact>,
     /// How many literals they have together.
     literals: usize,
     /// Whether nothing is missing from the proof.
     complete: bool,
+    /// If something is: the last link of the first chain that was cut off.
+    end: Option<Fact>,
 }
 
-impl<'u> Facts<'u> {
+impl Facts<'_> {
     fn add(&mut self, mut fact: Fact) {
         self.literals += fact.literals.len();
-        if self.literals > MAX_LITERALS {
+        if self.literals > MAX_FACT_LITERALS {
             // A link that names too many packages is told with some of them.
             fact.literals.truncate(MAX_LINKS);
             self.complete = false;
@@ -169,7 +177,7 @@ impl<'u> Facts<'u> {
     /// Adds why candidates can never be installed, and why the candidates for what those need cannot, and so on: each
     /// chain down to its end before the next.
     fn add_never(&mut self) {
-        let universe = self.universe;
+        let universe = self.relations.universe;
         let reasons = universe.never_reasons();
         let mut told: HashSet<u32> = HashSet::new();
         let mut waiting: Vec<u32> = Vec::new();
@@ -179,23 +187,30 @@ impl<'u> Facts<'u> {
                 if !told.insert(package) {
                     continue;
                 }
-                match reasons.of(universe, package) {
+                match reasons.of(self.relations, package) {
                     Some(fact) => {
+                        let before = waiting.len();
                         waiting.extend(never_candidates(universe, &fact));
-                        self.add(fact);
+                        if self.complete {
+                            self.add(fact);
+                        } else if waiting.len() == before {
+                            // What is at the bottom of it is worth more than what lies between.
+                            self.end = Some(fact);
+                            return;
+                        }
                     }
                     None => self.complete = false,
                 }
-                if !self.complete {
-                    return;
-                }
+            }
+            if !self.complete {
+                return;
             }
         }
     }
 
     /// Leaves out what is not needed.
     fn reduce(self) -> Reduced {
-        let Facts { mut all, complete, .. } = self;
+        let Facts { mut all, complete, end, .. } = self;
         let minimal = if complete {
             let clauses: Vec<&[Literal]> =
                 all.iter().map(|fact| fact.literals.as_slice()).collect();
@@ -214,7 +229,7 @@ impl<'u> Facts<'u> {
             }
             None => Extent::Partial,
         };
-        Reduced { facts: all, extent }
+        Reduced { facts: all, extent, end }
     }
 }
 
@@ -232,15 +247,21 @@ fn never_candidates(universe: &Universe, fact: &Fact) -> Vec<u32> {
 struct Reduced {
     facts: Vec<Fact>,
     extent: Extent,
+    end: Option<Fact>,
 }
 
 impl Reduced {
     /// Tells it in the words of relations.
-    fn tell(self, universe: &Universe, request: &Request<'_>) -> Problem {
-        let Reduced { mut facts, mut extent } = self;
+    fn tell(self, relations: &Relations<'_>, request: &Request<'_>) -> Problem {
+        let universe = relations.universe;
+        let Reduced { mut facts, mut extent, end } = self;
         if facts.len() > MAX_LINKS {
-            facts.truncate(MAX_LINKS);
+            let end = end.or_else(|| facts.pop());
+            facts.truncate(MAX_LINKS - 1);
+            facts.extend(end);
             extent = Extent::Partial;
+        } else {
+            facts.extend(end);
         }
         let mut forbidden_by: HashMap<u32, Vec<usize>> = HashMap::new();
         for (place, fact) in facts.iter().enumerate() {
@@ -260,7 +281,7 @@ impl Reduced {
                         package: facts::name(universe, package),
                     })
                     .collect(),
-                Origin::Repository => facts::statements(universe, fact),
+                Origin::Repository => relations.statements(fact),
             }
             .into_iter();
             let says = statements.next()?;

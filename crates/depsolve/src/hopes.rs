@@ -6,7 +6,7 @@
 
 use crate::arrays::Rows;
 use crate::offers::NONE;
-use crate::rich::{AND, IF, IF_ELSE, OR, UNLESS, UNLESS_ELSE};
+use crate::rich::{AND, IF, IF_ELSE, OR, SYSTEM, UNLESS, UNLESS_ELSE};
 use crate::universe::Universe;
 
 /// What packages supplement and enhance, for repositories that have orphans; elsewhere it is empty.
@@ -75,6 +75,7 @@ impl Hopes {
             // Whatever the condition, it may come to be met.
             IF | UNLESS => (2, 0),
             IF_ELSE | UNLESS_ELSE => (3, 0),
+            SYSTEM => (0, 0),
             _ => {
                 asked.push((word(), node));
                 self.needed[node as usize] = 1;

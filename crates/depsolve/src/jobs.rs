@@ -128,12 +128,14 @@ impl Solver<'_> {
 
     fn add_rich_job(&mut self, dep: &Dep, source: JobSource) {
         let offers = &self.universe.offers;
-        offers.potential_into(dep, &mut self.found);
-        if self.found.is_empty() {
+        let met = offers.potential_into(dep, &mut self.found);
+        if self.found.is_empty() && met == MetBy::Packages {
             return;
         }
         if !rich::is_complex(dep) {
-            self.add_job(source);
+            if met == MetBy::Packages {
+                self.add_job(source);
+            }
             return;
         }
         if !self.universe.orphans.is_empty() {
@@ -197,6 +199,7 @@ impl Solver<'_> {
         self.derived_ends.clear();
         self.conflict = None;
         self.gave_up = None;
+        self.wishes.set(0);
     }
 }
 

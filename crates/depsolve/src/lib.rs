@@ -59,7 +59,8 @@
 //! 264,000 requirements are 50,000 lists). Packages that can never be installed are found at that time, too.
 //! The [`Solver`] never writes clauses down. It keeps counters for lists (members installed, members excluded,
 //! requirers installed), which are raised when a package is decided and lowered when that is taken back; so
-//! a question costs what it touches, and asking needs no memory that was not there before.
+//! a question costs what it touches, and asking needs no memory that was not there before (but for rich requests, and
+//! where packages obsolete each other or lack their better half).
 //! What an installation touches lies together in one record for each package, and what follows from a build group that many
 //! questions have in common is decided once; without weak dependencies also what a question has in common with the one
 //! before. `docs/performance.md` tells what that comes to, beside libsolv and others.
@@ -149,6 +150,12 @@
 //! with broken requirements. And it looks for a path within a rich request among provides only, but for a path
 //! that stands alone among files, too. `tests/excuses` says so for each difference, and proves it: a change of the
 //! repository that means nothing makes libsolv answer as we do.
+//!
+//! Where nobody could tell what is right it is not followed to the last detail, either: in what a version means that says
+//! less than its form promises (`1-` and `rel=""`, a release within `ver`), in rich dependencies among Provides and Obsoletes, in
+//! how a rich recommendation that rpm itself meets (`(rpmlib(Foo) <= 1 or a)`) makes a preferable, and
+//! in which of several contradictions is noticed first where one requirement has more than 32 candidates, or more than 128
+//! requirements fail at once.
 //!
 //! One thing that libsolv can do is left out on purpose: its flag `URPM_REORDER`, which prefers kernels' and locales'
 //! packages that go with installed ones. dnf's library sets it only when it is built for Mageia; it was off where

@@ -6,13 +6,15 @@ mod wishes;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
+use std::sync::Arc;
 
 use rpm::md::{self, is_primary_path};
 use rpm::{Constraint, Dep, Nevra, Op, Relation};
 
 use crate::arch::{ARCHITECTURES, ArchPolicy};
 use crate::arrays::{FastMap, RowSet, Rows};
-use crate::offers::{EvrWords, NONE, Offers, pack_range, unpack_op};
+use crate::offers::{EvrWords, MetBy, NONE, Offers, pack_range, unpack_op};
+use crate::rich::is_complex;
 use crate::universe::Universe;
 
 /// Builds a [`Universe`] step by step, for those who want to know whether file lists are needed before they
@@ -41,7 +43,10 @@ pub struct Loader {
     /// (name, package, range) of every provide.
     provides: Vec<(u32, u32, u32)>,
     simple: FastMap<(u32, u32), u32>,
-    rich: HashMap<Dep, u32>,
+    rich: HashMap<Arc<Dep>, u32>,
+    /// How many relations these consist of, and how long their names and versions are together.
+    operands: usize,
+    operand_text: usize,
     deps: Vec<Kind>,
     conflicts: Rows,
     obsoletes: Rows,
@@ -65,7 +70,7 @@ pub struct Loader {
 #[derive(Debug)]
 enum Kind {
     Simple { name: u32, range: u32 },
-    Rich(Dep),
+    Rich(Arc<Dep>),
 }
 
 /// How long all names, versions and paths of a repository may be together. Debian has 20 MB.
@@ -75,6 +80,9 @@ const MAX_TEXT: usize = 256 << 20;
 /// 64,000 and 700,000.
 const MAX_PACKAGES: usize = 1 << 20;
 const MAX_RELATIONS: usize = 1 << 24;
+
+/// As how many relations one counts that is part of a rich dependency: trees take more memory.
+const OPERAND: usize = 4;
 
 /// How many pairs of packages may have to do with each other, counted separately for those that exclude each other,
 /// for lists of providers, and so on. Debian's lists have 50,000 members. With this the arrays stay under a gigabyte.
@@ -96,7 +104,7 @@ const MAX_EFFORT: usize = 1 << 28;
 /// | what | at most | Debian 12 |
 /// | --- | --- | --- |
 /// | packages | 1,048,576 | 64,000 |
-/// | relations and files in primary.xml | 16,777,216 | 700,000 |
+/// | relations and files in primary.xml, those within rich dependencies counted four times | 16,777,216 | 700,000 |
 /// | names, versions and paths together | 256 MiB | 20 MB |
 /// | members of all distinct lists of providers; likewise: pairs that exclude each other, literals of rich dependencies, owners of paths that somebody asks for | 16,777,216 each | 50,000 |
 /// | provides compared with relations on their names; likewise packages with those that obsolete their names | 67,108,864 | 150,000 |
@@ -190,6 +198,8 @@ impl Loader {
             provides: Vec::new(),
             simple: FastMap::default(),
             rich: HashMap::new(),
+            operands: 0,
+            operand_text: 0,
             deps: Vec::new(),
             conflicts: Rows::new(),
             obsoletes: Rows::new(),
@@ -244,7 +254,8 @@ impl Loader {
 
     /// Whether what has been added is more than any repository has.
     fn too_large(&self) -> Option<String> {
-        let text = self.universe.offers.strings.text.len() + self.file_text.len();
+        let text =
+            self.universe.offers.strings.text.len() + self.file_text.len() + self.operand_text;
         let relations = self.provides.len()
             + self.universe.requires.data.len()
             + self.conflicts.data.len()
@@ -253,7 +264,8 @@ impl Loader {
             + self.suggests.data.len()
             + self.supplements.data.len()
             + self.enhances.data.len()
-            + self.files.len();
+            + self.files.len()
+            + self.operands.saturating_mul(OPERAND);
         if text > MAX_TEXT {
             Some(format!("names and paths of more than {MAX_TEXT} bytes"))
         } else if self.universe.names.len() > MAX_PACKAGES {
@@ -460,11 +472,15 @@ impl Loader {
                 let strings = &mut self.universe.offers.strings;
                 let related = &mut self.related;
                 rich.for_each_relation(&mut |relation| {
+                    let version = relation.constraint.as_ref().map_or(0, |c| c.version.len());
+                    self.operands += 1;
+                    self.operand_text += relation.name.len() + version;
                     if relation.name.starts_with('/') {
                         related.push(strings.intern(&relation.name));
                     }
                 });
-                self.deps.push(Kind::Rich(rich.clone()));
+                let rich = Arc::new(rich);
+                self.deps.push(Kind::Rich(Arc::clone(&rich)));
                 let id = self.deps.len() as u32 - 1;
                 self.rich.insert(rich, id);
                 id
@@ -477,9 +493,7 @@ impl Loader {
         let strings = &self.universe.offers.strings;
         let mut related = self.related.clone();
         related.extend(self.deps.iter().filter_map(|dep| match dep {
-            Kind::Simple { name, range: NONE } if strings.get(*name).starts_with('/') => {
-                Some(*name)
-            }
+            Kind::Simple { name, .. } if strings.get(*name).starts_with('/') => Some(*name),
             _ => None,
         }));
         related.sort_unstable();
@@ -644,14 +658,17 @@ impl Loader {
             found.clear();
             let list = match dep {
                 Kind::Simple { name, range } => {
+                    let text = offers.strings.get(*name);
                     let wanted = offers.constraint(*range);
-                    offers.named(*name, wanted, &mut found);
-                    let is_system = found.is_empty()
-                        && wanted.is_some()
-                        && offers.strings.get(*name).starts_with("rpmlib(");
-                    if is_system { SYSTEM } else { lists.intern(&found) }
+                    match offers.providers_of(text, Some(*name), wanted, &mut found) {
+                        MetBy::System => SYSTEM,
+                        MetBy::Packages => lists.intern(&found),
+                    }
                 }
-                Kind::Rich(dep) => lists.intern(&offers.potential(dep).0),
+                Kind::Rich(dep) => match offers.potential(dep) {
+                    (_, MetBy::System) if !is_complex(dep) => SYSTEM,
+                    (found, _) => lists.intern(&found),
+                },
             };
             self.universe.dep_lists.push(list);
             let text = self.display(dep);

@@ -41,15 +41,15 @@ pub(crate) struct Offers {
     pub(crate) ranges: Vec<u32>,
     /// String numbers of the known paths, ascending.
     pub(crate) paths: Vec<u32>,
-    /// Beside `paths`: 1 when some package has a relation on it. Then owning the path is the same as providing it;
+    /// Beside `paths`: 1 when some package has a relation on it. Then owning the path is the same as providing it in any version;
     /// a path that only requests name is looked up among provides first, and among files only without success.
     pub(crate) related: Vec<u8>,
     /// Beside `paths`: packages that own the path, ascending.
     pub(crate) owners: Rows,
 }
 
-/// Whether a relation is met by packages or by the system itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a dependency is met by packages only, or also by the system itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum MetBy {
     Packages,
     System,
@@ -110,7 +110,8 @@ impl Offers {
         self.providers_of(name, self.strings.find(name), wanted, into)
     }
 
-    fn providers_of(
+    /// The same; `known` is the number of the name, if anybody has named it.
+    pub(crate) fn providers_of(
         &self,
         name: &str,
         known: Option<u32>,
@@ -119,7 +120,7 @@ impl Offers {
     ) -> MetBy {
         let start = into.len();
         if let Some(known) = known {
-            self.named(known, wanted, into);
+            self.named(known, name.starts_with('/'), wanted, into);
         }
         // What rpm itself understands is no package's business.
         if into.len() == start && wanted.is_some() && name.starts_with("rpmlib(") {
@@ -128,7 +129,13 @@ impl Offers {
         MetBy::Packages
     }
 
-    pub(crate) fn named(&self, name: u32, wanted: Option<ConstraintRef<'_>>, into: &mut Vec<u32>) {
+    fn named(
+        &self,
+        name: u32,
+        is_path: bool,
+        wanted: Option<ConstraintRef<'_>>,
+        into: &mut Vec<u32>,
+    ) {
         let start = into.len();
         if (name as usize) < self.provides.len() {
             let (from, to) = (
@@ -149,22 +156,14 @@ impl Offers {
                 }
             }
         }
-        if wanted.is_none()
+        if is_path
             && let Ok(place) = self.paths.binary_search(&name)
-            && (into.len() == start || self.related[place] != 0)
+            && (self.related[place] != 0 || (wanted.is_none() && into.len() == start))
         {
             let owners = self.owners.row(place as u32);
             if !owners.is_empty() {
                 into.extend_from_slice(owners);
-                into[start..].sort_unstable();
-                let mut kept = start;
-                for i in start..into.len() {
-                    if i == start || into[i] != into[kept - 1] {
-                        into[kept] = into[i];
-                        kept += 1;
-                    }
-                }
-                into.truncate(kept);
+                sort_from(into, start);
             }
         }
     }
@@ -211,70 +210,69 @@ impl Offers {
     /// The packages that may have to do with meeting a dependency: libsolv's `pool_whatprovides`. For the operators
     /// that choose packages (`or`, `with`, `without`) that is exact, for the others it is everything that could be
     /// installed for its sake.
-    pub(crate) fn potential_into(&self, dep: &Dep, into: &mut Vec<u32>) {
+    pub(crate) fn potential_into(&self, dep: &Dep, into: &mut Vec<u32>) -> MetBy {
+        let start = into.len();
+        let keep = |into: &mut Vec<u32>, wanted: &dyn Fn(&u32) -> bool| {
+            let mut found = into.split_off(start);
+            found.retain(wanted);
+            into.append(&mut found);
+        };
+        let mut met = MetBy::Packages;
         match dep {
-            Dep::Relation(relation) => {
-                self.relation(relation, into);
-            }
-            Dep::Rich(Rich::Or(all)) => {
-                let start = into.len();
-                for dep in all {
-                    self.potential_into(dep, into);
-                }
-                into[start..].sort_unstable();
-                // The packages of a request are few.
-                let mut kept = start;
-                for i in start..into.len() {
-                    if i == start || into[i] != into[kept - 1] {
-                        into[kept] = into[i];
-                        kept += 1;
-                    }
-                }
-                into.truncate(kept);
-            }
-            Dep::Rich(_) => into.extend(self.potential(dep).0),
-        }
-    }
-
-    pub(crate) fn potential(&self, dep: &Dep) -> (Vec<u32>, MetBy) {
-        let mut found = Vec::new();
-        match dep {
-            Dep::Relation(relation) => {
-                let met = self.relation(relation, &mut found);
-                return (found, met);
-            }
+            Dep::Relation(relation) => return self.relation(relation, into),
             Dep::Rich(Rich::And(all) | Rich::Or(all)) => {
                 for dep in all {
-                    found.extend(self.potential(dep).0);
+                    met = met.max(self.potential_into(dep, into));
                 }
             }
             Dep::Rich(
                 Rich::If { then, condition: _, otherwise }
                 | Rich::Unless { then, condition: _, otherwise },
             ) => {
-                found = self.potential(then).0;
+                met = self.potential_into(then, into);
                 if let Some(otherwise) = otherwise {
-                    found.extend(self.potential(otherwise).0);
+                    met = met.max(self.potential_into(otherwise, into));
                 }
             }
             Dep::Rich(Rich::With(all)) => {
-                for (i, dep) in all.iter().enumerate() {
-                    let (some, _) = self.potential(dep);
-                    if i == 0 {
-                        found = some;
-                    } else {
-                        found.retain(|package| some.binary_search(package).is_ok());
-                    }
+                let Some((first, others)) = all.split_first() else { return met };
+                met = self.potential_into(first, into);
+                for dep in others {
+                    let (some, also) = self.potential(dep);
+                    keep(into, &|package| some.binary_search(package).is_ok());
+                    met = met.min(also);
                 }
             }
             Dep::Rich(Rich::Without(some, others)) => {
-                found = self.potential(some).0;
-                let (others, _) = self.potential(others);
-                found.retain(|package| others.binary_search(package).is_err());
+                met = self.potential_into(some, into);
+                let (others, also) = self.potential(others);
+                keep(into, &|package| others.binary_search(package).is_err());
+                if also == MetBy::System {
+                    met = MetBy::Packages;
+                }
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        (found, MetBy::Packages)
+        sort_from(into, start);
+        met
     }
+
+    /// The same, ascending.
+    pub(crate) fn potential(&self, dep: &Dep) -> (Vec<u32>, MetBy) {
+        let mut found = Vec::new();
+        let met = self.potential_into(dep, &mut found);
+        (found, met)
+    }
+}
+
+/// Puts what was added since `start` in order, without repetition.
+fn sort_from(packages: &mut Vec<u32>, start: usize) {
+    packages[start..].sort_unstable();
+    let mut kept = start;
+    for i in start..packages.len() {
+        if i == start || packages[i] != packages[kept - 1] {
+            packages[kept] = packages[i];
+            kept += 1;
+        }
+    }
+    packages.truncate(kept);
 }

@@ -171,8 +171,12 @@ impl Solver<'_> {
     }
 
     fn best_met(&self, deps: &[u32]) -> Met {
+        let looked_at = |more: usize| self.wishes.set(self.wishes.get() + more as u64);
+        looked_at(deps.len());
         let installed = |list: u32| {
-            self.universe.lists.row(list).iter().any(|p| self.decision[*p as usize] > 0)
+            let members = self.universe.lists.row(list);
+            looked_at(members.len());
+            members.iter().any(|p| self.decision[*p as usize] > 0)
         };
         deps.iter()
             .map(|dep| rich::evaluate(self.universe.compiled.row(*dep), &installed))

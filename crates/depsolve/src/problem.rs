@@ -77,6 +77,11 @@ pub enum GaveUp {
         /// How many packages may be named in them.
         limit: usize,
     },
+    /// Packages supplement and enhance others without end.
+    Wishes {
+        /// How many of these dependencies, and of the packages that could meet them, may be looked at.
+        limit: u64,
+    },
 }
 
 /// One link of the chain that explains a conflict: somebody says something, and so one of `candidates` has to be
@@ -268,6 +273,10 @@ impl fmt::Display for GaveUp {
             GaveUp::Alternatives { limit } => write!(
                 f,
                 "a rich request has too many alternatives, with more than {limit} packages; it was not looked at"
+            ),
+            GaveUp::Wishes { limit } => write!(
+                f,
+                "more than {limit} supplements and enhancements were looked at; the search was given up"
             ),
         }
     }

@@ -30,7 +30,7 @@ pub(crate) const MAX_LITERALS: usize = 100_000;
 /// How many operands and literals may be looked at for each literal that the normal form of one dependency may have, which
 /// is as absurd beyond this. Clauses that contradict themselves, or are there already, are no literals of the result, and yet take time; and a
 /// condition with an alternative is looked at twice, the condition within it four times, and so on.
-const MAX_EFFORT: usize = 40;
+const EFFORT_PER_LITERAL: usize = 40;
 
 /// Clauses, or the knowledge that it is never or always met, or that there are too many. Each clause is sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl<'a> Normalizer<'a> {
     fn affords(&self, more: usize) -> bool {
         let effort = self.effort.get().saturating_add(more);
         self.effort.set(effort);
-        effort <= self.most.saturating_mul(MAX_EFFORT)
+        effort <= self.most.saturating_mul(EFFORT_PER_LITERAL)
     }
 
     fn dep(&self, dep: &Dep, dnf: bool) -> Normal {
@@ -303,8 +303,9 @@ fn invert(normal: Normal) -> Normal {
 }
 
 /// A dependency in a form that can be evaluated against what is installed, as words: for Supplements and Enhances,
-/// which are asked again and again. Leaves are numbers of provider lists.
-pub(crate) fn compile(dep: &Dep, leaf: &mut impl FnMut(&Dep) -> u32, into: &mut Vec<u32>) {
+/// which are asked again and again. Leaves are numbers of provider lists, and whether
+/// the system itself meets them, too.
+pub(crate) fn compile(dep: &Dep, leaf: &mut impl FnMut(&Dep) -> (u32, MetBy), into: &mut Vec<u32>) {
     match dep {
         Dep::Rich(Rich::And(all)) => {
             into.extend([AND, all.len() as u32]);
@@ -330,7 +331,18 @@ pub(crate) fn compile(dep: &Dep, leaf: &mut impl FnMut(&Dep) -> u32, into: &mut 
                 compile(otherwise, leaf, into);
             }
         }
-        _ => into.extend([LEAF, leaf(dep)]),
+        _ => {
+            let (list, met) = leaf(dep);
+            compile_leaf(list, met, into);
+        }
+    }
+}
+
+/// The words for one list.
+pub(crate) fn compile_leaf(list: u32, met: MetBy, into: &mut Vec<u32>) {
+    match met {
+        MetBy::Packages => into.extend([LEAF, list]),
+        MetBy::System => into.extend([OR, 2, SYSTEM, LEAF, list]),
     }
 }
 
@@ -341,12 +353,13 @@ pub(crate) const IF: u32 = 3;
 pub(crate) const IF_ELSE: u32 = 4;
 pub(crate) const UNLESS: u32 = 5;
 pub(crate) const UNLESS_ELSE: u32 = 6;
+pub(crate) const SYSTEM: u32 = 7;
 
 /// How a dependency is met by what is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Met {
     No,
-    /// Only by what is absent.
+    /// Only by what is absent, or by the system itself.
     ByAbsence,
     /// By something installed.
     ByPresence,
@@ -401,6 +414,7 @@ fn step(code: &[u32], position: &mut usize, installed: &impl Fn(u32) -> bool) ->
                 (ByAbsence, met) => met,
             }
         }
+        SYSTEM => ByAbsence,
         _ => {
             let list = word(position);
             if installed(list) { ByPresence } else { No }
@@ -423,6 +437,7 @@ fn sound(rest: &mut &[u32], lists: usize, depth: usize) -> bool {
     };
     let operands = match word() {
         _ if depth > rpm::MAX_NESTING + 2 => return false,
+        Some(SYSTEM) => return true,
         Some(LEAF) => return word().is_some_and(|list| (list as usize) < lists),
         Some(AND | OR) => match word() {
             Some(count) if count > 0 => count,

@@ -4,6 +4,8 @@
 //! among several candidates in `policy`, weak dependencies in `weak`, and what is learnt from a dead end in
 //! `learn`.
 
+use std::cell::Cell;
+
 use rpm::Dep;
 
 use crate::arrays::{PackageSet, Rows};
@@ -95,11 +97,19 @@ pub struct Limits {
     pub improvements: u32,
     /// Packages in all alternatives of one rich request; a request with more is not looked at. Nobody can have meant it.
     pub alternatives: usize,
+    /// Supplements and Enhances that are looked at, and packages that could meet them, each as often as it happens. Real
+    /// repositories need some ten thousand.
+    pub wishes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { conflicts: 20_000, improvements: 10_000, alternatives: MAX_LITERALS }
+        Limits {
+            conflicts: 20_000,
+            improvements: 10_000,
+            alternatives: MAX_LITERALS,
+            wishes: 1 << 28,
+        }
     }
 }
 
@@ -146,6 +156,8 @@ pub struct Solver<'u> {
     pub(crate) limits: Limits,
     /// Why the search was given up.
     pub(crate) gave_up: Option<GaveUp>,
+    /// How much of [`Limits::wishes`] was used.
+    pub(crate) wishes: Cell<u64>,
 
     // Scratch.
     pub(crate) candidates: Vec<u32>,
@@ -209,6 +221,7 @@ impl<'u> Solver<'u> {
             conflict: None,
             limits,
             gave_up: None,
+            wishes: Cell::new(0),
             candidates: Vec::new(),
             whole_list: None,
             best: Vec::new(),
@@ -310,6 +323,10 @@ impl<'u> Solver<'u> {
             if weak {
                 let (new_level, again) = self.decide_weak(level);
                 level = new_level;
+                if self.wishes.get() > self.limits.wishes {
+                    self.gave_up = Some(GaveUp::Wishes { limit: self.limits.wishes });
+                    return false;
+                }
                 if again {
                     continue;
                 }

@@ -168,6 +168,9 @@ impl Solver<'_> {
         let mut found = std::mem::take(&mut self.supplements);
         found.clear();
         for p in &universe.supplementing {
+            if self.wishes.get() > self.limits.wishes {
+                break;
+            }
             // A supplement that holds only because something is absent installs nothing.
             if self.decision[*p as usize] == 0
                 && self.supplements(*p) == Met::ByPresence

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
-use depsolve::{LoadError, Request, Solver, Universe};
+use depsolve::{LoadError, Loader, Request, Solver, Universe};
 use rpm::md::Package;
 use rpm::{Dep, Nevra, Relation};
 
@@ -239,4 +239,24 @@ fn a_long_chain_of_packages_that_obsolete_each_other_is_followed() {
         running.join().unwrap()
     });
     assert_eq!(installed, ["p00000-0:1-1.x86_64"]);
+}
+
+/// As trees they take many times the memory of their text, and one repository can have millions.
+#[test]
+fn rich_dependencies_count_with_all_that_they_name() {
+    let mut xml = String::from(
+        "<metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
+         xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"1100\">",
+    );
+    for i in 0..1100 {
+        xml += &format!(
+            "<package type=\"rpm\"><name>p{i}</name><arch>noarch</arch>\
+             <version epoch=\"0\" ver=\"1\" rel=\"1\"/><format><rpm:requires>\
+             <rpm:entry name=\"(u{i}{})\"/></rpm:requires></format></package>\n",
+            " or a".repeat(4090)
+        );
+    }
+    xml += "</metadata>";
+    let error = Loader::new("x86_64", []).primary(xml.as_bytes()).expect_err("it is too large");
+    assert!(error.to_string().contains("more than 16777216 relations and files"), "{error}");
 }

@@ -4,7 +4,7 @@
 
 mod notation;
 
-use depsolve::{Extent, Limits, Problem, Resolution, Solver};
+use depsolve::{Cause, Extent, Limits, Problem, Resolution, Solver};
 use notation::{Case, installs};
 
 /// Three decisions for what alpha-1, alpha-2 and alpha-3 provide are each taken back, because beta-1, beta-2 and beta-3
@@ -120,6 +120,44 @@ fn a_search_with_too_many_dead_ends_ends_with_a_problem() {
         given_up.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["Problem: no answer was found after 0 contradictions; the search was given up"]
     );
+}
+
+/// Each package of the chain comes in for the sake of the one before, and only then the next one does.
+#[test]
+fn packages_that_supplement_each_other_without_end_are_given_up() {
+    let mut text = "package p0-1-1.noarch\n".to_owned();
+    for i in 1..100 {
+        text += &format!("package p{i}-1-1.noarch\n supplements p{}\n", i - 1);
+    }
+    text += "install p0\n";
+    let limits = |wishes| Limits { wishes, ..Limits::default() };
+    let (installed, enough) = solve(&text, limits(100_000));
+    assert!(enough.resolved());
+    assert_eq!(installed.len(), 100);
+    let (installed, given_up) = solve(&text, limits(5_000));
+    assert_eq!(installed, [""; 0]);
+    assert_eq!(
+        given_up.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "Problem: more than 5000 supplements and enhancements were looked at; the search was given up"
+        ]
+    );
+}
+
+/// A chain of which nobody would read the middle ends with what is missing.
+#[test]
+fn a_chain_that_is_too_long_to_be_told_ends_at_its_bottom() {
+    let mut text = String::new();
+    for i in 0..10_000 {
+        text += &format!("package p{i}-1-1.noarch\n requires p{}\n", i + 1);
+    }
+    let (_, resolution) = solve(&format!("{text}install p0\n"), Limits::default());
+    let [problem @ Problem::Conflict(conflict)] = resolution.problems.as_slice() else {
+        panic!("{:?}", resolution.problems)
+    };
+    assert_eq!(conflict.extent, Extent::Partial);
+    assert_eq!(conflict.chain.len(), 200);
+    assert_eq!(problem.cause(), Cause::Missing { capability: "p10000".to_owned() });
 }
 
 /// Of one of three and one of three there are nine alternatives, each with two packages.

@@ -472,6 +472,46 @@ fn a_better_architecture_is_in_sight_behind_a_condition_too() {
     assert!(problems.join("\n").contains("b-1-1.i686 has inferior architecture"), "{problems:?}");
 }
 
+/// Nobody asks for a version of a file, but who owns it has every version of it, as soon as any package names the path.
+#[test]
+fn a_file_has_every_version() {
+    let repository = "package app-1-1.x86_64
+           requires /etc/magic >= 5
+         package file-1-1.x86_64
+           file /etc/magic
+         package mime-1-1.x86_64
+           conflicts /etc/magic = 1";
+    let installed = solve(&format!("{repository}\n install app"));
+    assert_eq!(installed, "app-0:1-1.x86_64 file-0:1-1.x86_64");
+    let problem = solve(&format!("{repository}\n install app\n install mime"));
+    assert!(problem.contains("conflicts with /etc/magic = 1 provided by file-1-1"), "{problem}");
+}
+
+/// What rpm itself understands is there, wherever it stands; but nothing is installed only because rpm is there.
+#[test]
+fn rpm_is_one_of_those_that_provide_its_features() {
+    let installed = solve(
+        "package app-1-1.x86_64
+           requires (rpmlib(Foo) <= 1 or nothing)
+           requires (rpmlib(Foo) <= 1 without tool)
+           recommends (rpmlib(Foo) <= 1 or tool)
+         package tool-1-1.x86_64
+         package docs-1-1.x86_64
+           supplements (rpmlib(Foo) <= 1 and app)
+         package more-1-1.x86_64
+           supplements (tool or rpmlib(Foo) <= 1)
+         install app
+         install (rpmlib(Foo) <= 1 or tool)",
+    );
+    assert_eq!(installed, "app-0:1-1.x86_64 docs-0:1-1.x86_64");
+    for conflict in ["rpmlib(Foo) <= 1", "(rpmlib(Foo) <= 1 or tool)"] {
+        let problem =
+            solve(&format!("package app-1-1.x86_64\n conflicts {conflict}\n install app"));
+        let said = format!("package app-1-1.x86_64 conflicts with {conflict} provided by");
+        assert!(problem.contains(&said), "{problem}");
+    }
+}
+
 /// Here libsolv does not see that the condition leads to library's i686 build, and installs it alone.
 #[test]
 fn a_better_half_is_needed_behind_a_condition_too() {

@@ -168,17 +168,6 @@ fn parse_group(text: &str) -> Result<Dep, ParseError> {
     }
 }
 
-impl FromStr for Rich {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        match parse_group(text)? {
-            Dep::Rich(rich) => Ok(rich),
-            Dep::Relation(relation) => Ok(Rich::Or(vec![Dep::Relation(relation)])),
-        }
-    }
-}
-
 struct Parser<'a> {
     rest: &'a str,
     terms: usize,

@@ -6,7 +6,7 @@
 //! that is missing.
 
 use crate::arrays::{RowSet, Rows};
-use crate::explain::facts::{self, Fact};
+use crate::explain::facts::{Fact, Relations};
 use crate::offers::NONE;
 use crate::universe::{NEVER, Universe};
 
@@ -15,7 +15,7 @@ use crate::universe::{NEVER, Universe};
 pub(crate) struct NeverReasons {
     /// The packages, ascending.
     packages: Vec<u32>,
-    /// Beside them: which of [`facts::hopeless`] it is.
+    /// Beside them: which of [`Relations::hopeless`] it is.
     which: Vec<u32>,
 }
 
@@ -28,8 +28,9 @@ impl NeverReasons {
         let mut requirements: Vec<(u32, u32)> = Vec::new();
         let mut ends: Vec<usize> = Vec::new();
         let mut providers = Vec::new();
+        let relations = Relations::new(universe);
         for package in &packages {
-            for fact in facts::hopeless(universe, *package) {
+            for fact in relations.hopeless(*package) {
                 providers.clear();
                 providers.extend(fact.candidates());
                 requirements.push((*package, lists.intern(&providers)));
@@ -56,9 +57,9 @@ impl NeverReasons {
     }
 
     /// Why a package can never be installed.
-    pub(crate) fn of(&self, universe: &Universe, package: u32) -> Option<Fact> {
+    pub(crate) fn of(&self, relations: &Relations<'_>, package: u32) -> Option<Fact> {
         let place = self.packages.binary_search(&package).ok()?;
-        facts::hopeless(universe, package).nth(self.which[place] as usize)
+        relations.hopeless(package).nth(self.which[place] as usize)
     }
 }
 

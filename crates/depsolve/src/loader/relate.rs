@@ -129,7 +129,9 @@ impl Loader {
             return Ok(());
         }
         let list = self.universe.dep_lists[dep as usize];
-        if list != SYSTEM {
+        if list == SYSTEM {
+            clauses.never[package as usize] = true;
+        } else {
             // A package may conflict with what it provides itself.
             let others = clauses.lists.rows.row(list).iter().filter(|p| **p != package);
             clauses.excluded.extend(others.map(|p| (package, *p)));
@@ -491,23 +493,18 @@ impl Normals {
             return Ok(Rc::clone(known));
         }
         let normal = make(&self.effort);
-        // It may be as long as a repository's author likes.
-        let text = || rich.to_string().chars().take(200).collect();
         if self.effort.get() > MAX_EFFORT {
             let what = "alternatives to be looked at in rich dependencies";
             return Err(too_entangled(what, MAX_EFFORT, &rich.to_string()));
         }
         match &normal {
             Normal::TooMany => {
-                return Err(LoadError::TooEntangled {
-                    what: "packages in the alternatives of one rich dependency",
-                    limit: rich::MAX_LITERALS,
-                    at: text(),
-                });
+                let what = "packages in the alternatives of one rich dependency";
+                return Err(too_entangled(what, rich::MAX_LITERALS, &rich.to_string()));
             }
             Normal::Blocks(blocks) => {
                 self.literals += blocks.iter().map(Vec::len).sum::<usize>();
-                check_pairs(self.literals, "packages in rich dependencies", text)?;
+                check_pairs(self.literals, "packages in rich dependencies", || rich.to_string())?;
             }
             Normal::Never | Normal::Always => {}
         }

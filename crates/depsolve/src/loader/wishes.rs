@@ -9,6 +9,7 @@ use super::relate::Normals;
 use super::{Kind, LoadError, Loader, SYSTEM, check_pairs};
 use crate::PackageId;
 use crate::arrays::{FastMap, RowSet, Rows};
+use crate::offers::MetBy;
 use crate::rich::{self, Literal, Normal, package_of};
 use crate::universe::{ENHANCES, RICH, SUPPLEMENTS, Universe};
 
@@ -45,13 +46,15 @@ impl Loader {
                     let id = *compiled_ids.entry(*dep).or_insert_with(|| {
                         code.clear();
                         match &all[*dep as usize] {
-                            Kind::Simple { .. } => {
-                                let list = universe.dep_lists[*dep as usize];
-                                code.extend([0, if list == SYSTEM { 0 } else { list }]);
-                            }
+                            Kind::Simple { .. } => match universe.dep_lists[*dep as usize] {
+                                SYSTEM => rich::compile_leaf(0, MetBy::System, &mut code),
+                                list => rich::compile_leaf(list, MetBy::Packages, &mut code),
+                            },
                             Kind::Rich(rich) => {
-                                let mut leaf =
-                                    |dep: &Dep| lists.intern(&universe.offers.potential(dep).0);
+                                let mut leaf = |dep: &Dep| {
+                                    let (found, met) = universe.offers.potential(dep);
+                                    (lists.intern(&found), met)
+                                };
                                 rich::compile(rich, &mut leaf, &mut code);
                             }
                         }

@@ -16,7 +16,7 @@ pub(crate) fn provides(package: &Package, dep: &Dep) -> bool {
         Dep::Relation(relation) => {
             is_named(package, relation)
                 || package.provides.iter().any(|provide| provide.overlaps(relation))
-                || (relation.constraint.is_none() && package.files.contains(&relation.name))
+                || package.files.contains(&relation.name)
         }
         Dep::Rich(Rich::With(all)) => all.iter().all(|dep| provides(package, dep)),
         Dep::Rich(Rich::Without(a, b)) => provides(package, a) && !provides(package, b),
@@ -41,10 +41,6 @@ pub(crate) fn is_named(package: &Package, relation: &Relation) -> bool {
 /// Whether installed packages meet a dependency.
 pub(crate) fn holds(installed: &[&Package], dep: &Dep) -> bool {
     match dep {
-        // What rpm itself understands.
-        Dep::Relation(Relation { name, constraint: Some(_) }) if name.starts_with("rpmlib(") => {
-            true
-        }
         Dep::Rich(Rich::And(all)) => all.iter().all(|dep| holds(installed, dep)),
         Dep::Rich(Rich::Or(all)) => all.iter().any(|dep| holds(installed, dep)),
         Dep::Rich(Rich::If { then, condition, otherwise }) => {
@@ -61,7 +57,28 @@ pub(crate) fn holds(installed: &[&Package], dep: &Dep) -> bool {
                 holds(installed, then)
             }
         }
-        _ => installed.iter().any(|package| provides(package, dep)),
+        _ => means_system(dep) || installed.iter().any(|package| provides(package, dep)),
+    }
+}
+
+/// What rpm itself understands, whatever is installed.
+fn is_system(relation: &Relation) -> bool {
+    relation.name.starts_with("rpmlib(") && relation.constraint.is_some()
+}
+
+/// Whether the system itself is what a choice among packages asks for.
+fn means_system(dep: &Dep) -> bool {
+    match dep {
+        Dep::Relation(relation) => is_system(relation),
+        Dep::Rich(Rich::Or(all)) => all.iter().any(means_system),
+        Dep::Rich(Rich::With(all)) => all.iter().all(means_system),
+        Dep::Rich(Rich::Without(a, b)) => means_system(a) && !means_system(b),
+        // As operands of these.
+        Dep::Rich(Rich::And(all)) => all.iter().any(means_system),
+        Dep::Rich(
+            Rich::If { then, condition: _, otherwise }
+            | Rich::Unless { then, condition: _, otherwise },
+        ) => means_system(then) || otherwise.as_ref().is_some_and(|dep| means_system(dep)),
     }
 }
 

@@ -96,16 +96,19 @@ fn excuse_within_bound(judge: &mut Judge, case: &Case, ours: &Answer) -> Option<
     is_proven_by_conditions(judge, &provided, ours).then_some("both")
 }
 
-/// What libsolv sees needlessly can change its answer as well, so it is shown less at first.
+/// What libsolv sees needlessly can change its answer as well, so it is shown all and less: only what requests and forward
+/// dependencies can lead to through conditions, and what one relation alone can.
 fn is_proven_by_conditions(judge: &mut Judge, case: &Case, ours: &Answer) -> bool {
-    [false, true].into_iter().any(|backward| {
-        with_conditions_seen(case, backward).is_some_and(|seen| judge.ask(&seen).agrees(ours))
+    let all = behind_conditions(case, true);
+    let forward = behind_conditions(case, false);
+    let alone: Vec<_> = all.iter().map(|relation| vec![relation.clone()]).collect();
+    [forward, all].into_iter().chain(alone).any(|behind| {
+        with_packages_seen(case, &behind).is_some_and(|seen| judge.ask(&seen).agrees(ours))
     })
 }
 
-/// Makes libsolv see what requests and weak dependencies, the backward ones only if told, can lead to through conditions;
-/// nothing if there is no such package.
-fn with_conditions_seen(case: &Case, backward: bool) -> Option<Case> {
+/// The relations within conditions of requests and of weak dependencies, of the backward ones only if told.
+fn behind_conditions(case: &Case, backward: bool) -> Vec<Relation> {
     let mut behind = Vec::new();
     case.requires.iter().for_each(|dep| conditional(dep, false, &mut behind));
     for package in &case.packages {
@@ -120,6 +123,11 @@ fn with_conditions_seen(case: &Case, backward: bool) -> Option<Case> {
             conditional(dep, false, &mut behind);
         }
     }
+    behind
+}
+
+/// Makes libsolv see what provides one of these; nothing if there is no such package.
+fn with_packages_seen(case: &Case, behind: &[Relation]) -> Option<Case> {
     let never: Dep = "(nothing1 unless nothing2)".parse().unwrap();
     let mut seen = case.clone();
     let mut any = false;

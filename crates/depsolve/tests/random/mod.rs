@@ -118,11 +118,13 @@ impl Generator {
     }
 
     fn relation(&mut self) -> Relation {
-        if self.features.files && self.random.chance(15) {
-            return Relation::any(self.random.pick(PATHS));
+        if self.random.chance(1) {
+            return "rpmlib(Test) <= 1".parse().unwrap();
         }
-        let name = self.name();
-        if self.random.chance(65) {
+        let is_path = self.features.files && self.random.chance(15);
+        let name = if is_path { self.random.pick(PATHS).to_owned() } else { self.name() };
+        // Nobody asks for a version of a file, but it can be written.
+        if self.random.chance(if is_path { 90 } else { 65 }) {
             return Relation::any(name);
         }
         let op = self.random.pick(&["<", "<=", "=", ">=", ">"]);
@@ -173,7 +175,7 @@ impl Generator {
         }
         while self.random.chance(25) {
             let mut provide = self.relation();
-            if self.random.chance(50) {
+            if self.random.chance(50) || provide.name.starts_with("rpmlib(") {
                 provide.name = format!("virtual{}", self.random.below(2));
             }
             package.provides.push(provide);
@@ -194,9 +196,6 @@ impl Generator {
             let pre = self.random.chance(10);
             package.requires.push(Requirement { dep, pre });
         }
-        if self.random.chance(3) {
-            package.requires.push("rpmlib(Test) <= 1".parse::<Relation>().unwrap().into());
-        }
         if self.features.conflicts {
             let percent = if self.features.tense { 45 } else { 25 };
             package.conflicts = self.deps(percent, 2);
@@ -210,6 +209,9 @@ impl Generator {
         if self.features.weak {
             package.recommends = self.deps(35, 3);
             package.suggests = self.deps(20, 2);
+            // A listed difference (crate documentation).
+            package.recommends.retain(|dep| !names_system_among_others(dep));
+            package.suggests.retain(|dep| !names_system_among_others(dep));
             package.supplements = self.deps(20, 2);
             package.enhances = self.deps(15, 2);
         }
@@ -276,4 +278,10 @@ impl Generator {
         let arch = self.features.machine.map_or("x86_64", |(machine, _)| machine).to_owned();
         Case { arch, packages, group, requires, weak: self.random.chance(75) }
     }
+}
+
+fn names_system_among_others(dep: &Dep) -> bool {
+    let mut found = false;
+    dep.for_each_relation(&mut |relation| found |= relation.name.starts_with("rpmlib("));
+    found && matches!(dep, Dep::Rich(_))
 }
