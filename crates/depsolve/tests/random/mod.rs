@@ -275,9 +275,19 @@ impl Generator {
         }
         let mut requires = vec![self.dep(0)];
         requires.extend(self.deps(60, 4));
+        // The proof for paths within rich requests knows of no versions.
+        requires.retain(|dep| !names_version_of_path(dep));
         let arch = self.features.machine.map_or("x86_64", |(machine, _)| machine).to_owned();
         Case { arch, packages, group, requires, weak: self.random.chance(75) }
     }
+}
+
+fn names_version_of_path(dep: &Dep) -> bool {
+    let mut found = false;
+    dep.for_each_relation(&mut |relation| {
+        found |= relation.name.starts_with('/') && relation.constraint.is_some();
+    });
+    found
 }
 
 fn names_system_among_others(dep: &Dep) -> bool {
