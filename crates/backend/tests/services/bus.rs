@@ -228,10 +228,14 @@ async fn what_is_for_others_or_not_understood_is_dropped_and_the_rest_goes_on() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_effect_was_not_safe_comes_again() {
     let world = World::settled().await;
+    // It must not end by itself while it is waited for its repo.
+    world.sim.hold_builds(true);
     let task = world.submit(&["zlib"]).await[0];
     world.until_repos_are_known().await;
     world.sim.finish_task(task, Ending::Fault(1005, "error building package".into()));
+    world.sim.hold_builds(false);
     world.sim.wait_for_task(task).await;
+    assert_eq!(world.number(RUNNING).await, 1);
     let sender = Sender::on(broker()).await;
     let watcher = Watcher::start(&world, "test.again");
 
