@@ -192,7 +192,7 @@ pub use cache::CacheError;
 #[doc(hidden)]
 pub use cache::sealed_cache;
 pub use cause::{Cause, Group, group_by_cause};
-pub use loader::{LoadError, Loader};
+pub use loader::{LeftOut, LoadError, Loader};
 pub use problem::{Candidate, Conflict, Extent, GaveUp, Link, Problem, Statement};
 pub use solver::{Install, Limits, Request, Resolution, Solver};
 pub use universe::{PackageId, PackageRef, Universe};

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use rpm::md::{self, is_primary_path};
-use rpm::{Constraint, Dep, Nevra, Op, Relation};
+use rpm::{Constraint, Dep, Nevra, Op, ParseError, Relation};
 
 use crate::arch::{ARCHITECTURES, ArchPolicy};
 use crate::arrays::{FastMap, RowSet, Rows};
@@ -64,6 +64,16 @@ pub struct Loader {
     related: Vec<u32>,
     /// (path, owner)
     owned: Vec<(u32, u32)>,
+    left_out: LeftOut,
+}
+
+/// Relations of packages that nobody understands. They are left out, as libsolv does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many there are.
+    pub count: usize,
+    /// The package that has the first one, and what is wrong with it.
+    pub first: Option<(Nevra, ParseError)>,
 }
 
 /// A dependency: simple (name and range) or rich.
@@ -213,6 +223,7 @@ impl Loader {
             wanted,
             related: Vec::new(),
             owned: Vec::new(),
+            left_out: LeftOut::default(),
         }
     }
 
@@ -242,6 +253,11 @@ impl Loader {
                 if !keep(&package.nevra, package.source_rpm.as_deref()) {
                     continue;
                 }
+                let left_out = reader.not_understood();
+                self.left_out.count += left_out.len();
+                if let (None, Some(first)) = (&self.left_out.first, left_out.first()) {
+                    self.left_out.first = Some((package.nevra.clone(), first.error.clone()));
+                }
                 self.add(package);
                 if let Some(reason) = self.too_large() {
                     let (file, line) = ("primary.xml".to_owned(), reader.line());
@@ -250,6 +266,11 @@ impl Loader {
             }
             Ok(())
         })
+    }
+
+    /// What the packages added from primary.xml say that nobody understands.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// Whether what has been added is more than any repository has.

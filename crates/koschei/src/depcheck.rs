@@ -112,22 +112,12 @@ fn answer(options: &DepcheckOptions, progress: &Progress) -> Result<usize, End> 
     let (sources, (before, after)) = both(
         threads,
         || sources.read(),
-        || {
-            both(
-                threads,
-                || offers.before(),
-                || {
-                    let survey = offers.survey()?;
-                    let after = what_if.then(|| offers.after(&change, &survey)).transpose()?;
-                    Ok::<_, Failure>((offers.warning(&survey), after))
-                },
-            )
-        },
+        || both(threads, || offers.before(), || what_if.then(|| offers.after(&change)).transpose()),
     );
-    let (mut sources, before, (warning, after)) = (sources?, before?, after?);
+    let (mut sources, before, after) = (sources?, before?, after?);
     sources.retain(|source| !change.remove.takes_source(&source.name));
-    for warning in warning.iter().chain(after.iter().flat_map(|after| &after.warnings)) {
-        warn(progress, warning);
+    for warning in after.as_ref().unwrap_or(&before).warnings() {
+        warn(progress, &warning);
     }
     let mut paths = sources::paths(&sources);
     paths.extend(build_group.iter().filter(|name| name.starts_with('/')).map(String::as_str));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use depsolve::{LoadError, Loader, Universe};
+use depsolve::{LeftOut, LoadError, Loader, Universe};
 use repocache::Kind;
 use rpm::Nevra;
 use rpm::md::{Package, primary};
@@ -31,23 +31,6 @@ pub(super) struct Offers {
 struct Overlay {
     repository: Repository,
     builds: Builds,
-    not_understood: NotUnderstood,
-}
-
-/// What there is, seen before anything is done with it.
-#[derive(Debug, Default)]
-pub(super) struct Survey {
-    /// Of the source packages that overlays have builds of.
-    builds: Builds,
-    not_understood: NotUnderstood,
-}
-
-/// Relations of binary packages that are left out because nobody understands them.
-#[derive(Debug, Default)]
-struct NotUnderstood {
-    count: usize,
-    /// The package that has the first one, and what is wrong with it.
-    first: Option<String>,
 }
 
 /// What to change.
@@ -70,8 +53,8 @@ pub(super) struct Removal {
 pub(super) struct Loading {
     loader: Loader,
     changed: bool,
-    /// What a person should know.
-    pub(super) warnings: Vec<String>,
+    /// What a person should know besides what was left out.
+    warnings: Vec<String>,
 }
 
 impl Removal {
@@ -117,8 +100,8 @@ impl Offers {
         for name in overlays {
             let repository = Repository::open(name, progress)?;
             repository.fetch(Kind::Primary, progress)?;
-            let (mut builds, mut not_understood) = (Builds::default(), NotUnderstood::default());
-            look(&repository, &mut not_understood, |package| {
+            let mut builds = Builds::default();
+            look(&repository, |package| {
                 let origin = Origin::of(&package.nevra, package.source_rpm.as_deref());
                 builds.add(origin, &package.nevra);
             })?;
@@ -127,7 +110,7 @@ impl Offers {
                     "the overlay {name} has no binary packages, so it changes nothing"
                 )));
             }
-            opened.push(Overlay { repository, builds, not_understood });
+            opened.push(Overlay { repository, builds });
         }
         Ok(Self { binary, overlays: opened, arch: arch.to_owned() })
     }
@@ -142,39 +125,28 @@ impl Offers {
         Ok(Loading { loader, changed: false, warnings: Vec::new() })
     }
 
-    /// Looks at what there is before anything changes.
-    pub(super) fn survey(&self) -> Result<Survey, Failure> {
-        let Survey { mut builds, mut not_understood } = Survey::default();
+    /// The builds that there are before anything changes, of the source packages that overlays have builds of.
+    fn survey(&self) -> Result<Builds, Failure> {
+        let mut builds = Builds::default();
+        if self.overlays.is_empty() {
+            return Ok(builds);
+        }
         for repository in &self.binary {
-            look(repository, &mut not_understood, |package| {
-                if self.overlays.is_empty() {
-                    return;
-                }
+            look(repository, |package| {
                 let origin = Origin::of(&package.nevra, package.source_rpm.as_deref());
                 if self.overlays.iter().any(|overlay| overlay.builds.has(&origin.source)) {
                     builds.add(origin, &package.nevra);
                 }
             })?;
         }
-        Ok(Survey { builds, not_understood })
-    }
-
-    /// What a person should know about the repositories as they are.
-    pub(super) fn warning(&self, survey: &Survey) -> Option<String> {
-        let overlays = self.overlays.iter().map(|overlay| &overlay.not_understood);
-        let all: Vec<_> = std::iter::once(&survey.not_understood).chain(overlays).collect();
-        let first = all.iter().find_map(|one| one.first.as_ref())?;
-        let count = count(all.iter().map(|one| one.count).sum(), "relation");
-        Some(format!(
-            "the repositories have {count} of binary packages that cannot be understood, and are left out as libsolv \
-             does; the first: {first}"
-        ))
+        Ok(builds)
     }
 
     /// Reads what there is with a change.
-    pub(super) fn after(&self, change: &Change, survey: &Survey) -> Result<Loading, Failure> {
+    pub(super) fn after(&self, change: &Change) -> Result<Loading, Failure> {
+        let survey = self.survey()?;
         let overlays: Vec<&Builds> = self.overlays.iter().map(|overlay| &overlay.builds).collect();
-        let merge = Merge::new(change.mode, &survey.builds, &overlays);
+        let merge = Merge::new(change.mode, &survey, &overlays);
         let warnings = merge.warning().into_iter().collect();
         let mut plan = Plan::new(&change.remove, merge);
         let mut loader = Loader::new(&self.arch, []);
@@ -224,28 +196,29 @@ impl Offers {
     }
 }
 
-impl NotUnderstood {
-    fn notice(&mut self, package: &Package, relations: &[primary::NotUnderstood]) {
-        self.count += relations.len();
-        if let (None, Some(relation)) = (&self.first, relations.first()) {
-            let nevra = &package.nevra;
-            self.first = Some(format!("{nevra} has it, and {}", relation.error));
+impl Loading {
+    /// What a person should know about this.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        let LeftOut { count: relations, first } = self.loader.left_out();
+        if let Some((package, error)) = first {
+            warnings.push(format!(
+                "the repositories have {} of binary packages that cannot be understood, and are left out as libsolv \
+                 does; the first: {package} has it, and {error}",
+                count(*relations, "relation")
+            ));
         }
+        warnings
     }
 }
 
 /// Goes through the binary packages of a repository.
-fn look(
-    repository: &Repository,
-    not_understood: &mut NotUnderstood,
-    mut at: impl FnMut(&Package),
-) -> Result<(), Failure> {
+fn look(repository: &Repository, mut at: impl FnMut(&Package)) -> Result<(), Failure> {
     repository.read(Kind::Primary, |reader| {
         primary::Reader::in_two_threads(reader, |reader| {
             while let Some(package) = reader.next() {
                 let package = package?;
                 if !package.nevra.is_source() {
-                    not_understood.notice(&package, reader.not_understood());
                     at(&package);
                 }
             }
