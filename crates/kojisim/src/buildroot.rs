@@ -194,8 +194,8 @@ impl Engine {
             universe,
             builds,
             abis,
-            groups: self.group_members(row.tag, "build"),
-            srpm_groups: self.group_members(row.tag, "srpm-build"),
+            groups: self.group_members(row.tag, row.create_event, "build"),
+            srpm_groups: self.group_members(row.tag, row.create_event, "srpm-build"),
         });
         if self.buildroots.cache.len() >= CACHED {
             self.buildroots.cache.remove(0);
@@ -204,9 +204,9 @@ impl Engine {
         Some(contents)
     }
 
-    /// Names of the packages of a group, with inheritance.
-    pub(crate) fn group_members(&self, tag: i64, group: &str) -> Vec<String> {
-        self.groups_of(tag)
+    /// Names of the packages of a group at an event, with inheritance.
+    pub(crate) fn group_members(&self, tag: i64, event: i64, group: &str) -> Vec<String> {
+        self.groups_of(tag, Some(event))
             .into_iter()
             .filter(|row| row.name == group)
             .flat_map(|row| row.packages)

@@ -16,8 +16,8 @@ use crate::content;
 use crate::control::Push;
 use crate::engine::{Engine, build_state, microseconds, repo_state, task_state};
 use crate::rows::{
-    Build, Channel, Group, GroupPackage, Host, Listing, Memory, Notes, Outcome, Package, Revision,
-    Tag, Tagging, Target, Task, User,
+    Build, Channel, GroupPackage, Host, Listing, Memory, Notes, Outcome, Package, Revision, Tag,
+    Tagging, Target, Task, User,
 };
 use crate::world::Source;
 
@@ -94,16 +94,8 @@ impl Engine {
             let target = Target { id, name: release.tag.clone(), build_tag: build, dest_tag: dest };
             self.store.targets.put(id, target);
             for (name, members) in &world.groups {
-                let id = self.store.groups.new_id();
-                let packages = members
-                    .iter()
-                    .map(|package| GroupPackage {
-                        package: package.clone(),
-                        kind: "mandatory".to_owned(),
-                        blocked: false,
-                    })
-                    .collect();
-                self.store.groups.put(id, Group { id, tag: build, name: name.clone(), packages });
+                let members = members.iter().map(|package| GroupPackage::mandatory(package));
+                self.put_group(build, name.clone(), members.collect(), first_event);
             }
         }
         for (name, source) in &world.sources {

@@ -33,17 +33,34 @@ impl Engine {
         arches
     }
 
-    /// All groups of a tag with inheritance: the nearest of each name.
-    pub(crate) fn groups_of(&self, tag: i64) -> Vec<rows::Group> {
+    /// All groups of a tag with inheritance, now or at an event: the nearest of each name, as it was last changed.
+    pub(crate) fn groups_of(&self, tag: i64, event: Option<i64>) -> Vec<rows::Group> {
         let mut groups: Vec<rows::Group> = Vec::new();
         for tag in self.ancestry(tag) {
-            for group in self.store.groups.all().filter(|group| group.tag == tag) {
-                if !groups.iter().any(|known| known.name == group.name) {
-                    groups.push(group.clone());
+            let all = self.store.groups.all().filter(|group| {
+                group.tag == tag && event.is_none_or(|event| group.create_event <= event)
+            });
+            for group in all {
+                match groups.iter_mut().find(|known| known.name == group.name) {
+                    Some(known) if known.tag == tag => *known = group.clone(),
+                    Some(_) => {}
+                    None => groups.push(group.clone()),
                 }
             }
         }
         groups
+    }
+
+    /// Makes a group of a tag consist of these from an event on.
+    pub(crate) fn put_group(
+        &mut self,
+        tag: i64,
+        name: String,
+        packages: Vec<rows::GroupPackage>,
+        create_event: i64,
+    ) {
+        let id = self.store.groups.new_id();
+        self.store.groups.put(id, rows::Group { id, tag, name, packages, create_event });
     }
 
     /// Starts a repo of a tag as it is now.
@@ -89,7 +106,7 @@ impl Engine {
         let packages: Vec<rpm::md::Package> =
             contents.into_iter().map(|(package, _)| package).collect();
         let groups = self
-            .groups_of(row.tag)
+            .groups_of(row.tag, Some(row.create_event))
             .into_iter()
             .map(|group| Group {
                 id: group.name.clone(),

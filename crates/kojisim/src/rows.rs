@@ -48,13 +48,15 @@ pub(crate) struct Listing {
     pub(crate) create_event: i64,
 }
 
-/// A group of packages of a tag, such as `build`.
+/// A group of packages of a tag, such as `build`, as it is from an event on until there is a later one of that name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) id: i64,
     pub(crate) tag: i64,
     pub(crate) name: String,
     pub(crate) packages: Vec<GroupPackage>,
+    #[serde(default)]
+    pub(crate) create_event: i64,
 }
 
 /// An entry of a group.
@@ -63,6 +65,13 @@ pub(crate) struct GroupPackage {
     pub(crate) package: String,
     pub(crate) kind: String,
     pub(crate) blocked: bool,
+}
+
+impl GroupPackage {
+    /// One that every buildroot has.
+    pub(crate) fn mandatory(package: &str) -> Self {
+        GroupPackage { package: package.to_owned(), kind: "mandatory".to_owned(), blocked: false }
+    }
 }
 
 /// A person or a machine that may log in.

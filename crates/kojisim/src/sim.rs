@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::control::{Ending, Push};
 use crate::engine::{Engine, News, repo_state};
-use crate::rows::Outcome;
+use crate::rows::{GroupPackage, Outcome};
 use crate::store::{Store, StoreError};
 use crate::weather::{Listener, Mishap, Weather};
 use crate::world::{Life, World, WorldError};
@@ -415,6 +415,17 @@ impl Sim {
             let tag = engine.tag_named(tag).map(|tag| tag.id);
             let (Some(package), Some(tag)) = (package, tag) else { return false };
             engine.list_package(tag, package, None, blocked);
+            true
+        })
+    }
+
+    /// Makes a group of a tag consist of these packages from now on. False if there is no such tag.
+    pub fn set_group(&self, tag: &str, name: &str, members: &[String]) -> bool {
+        self.control(|engine| {
+            let Some(tag) = engine.tag_named(tag).map(|tag| tag.id) else { return false };
+            let members = members.iter().map(|package| GroupPackage::mandatory(package));
+            let event = engine.event();
+            engine.put_group(tag, name.to_owned(), members.collect(), event);
             true
         })
     }

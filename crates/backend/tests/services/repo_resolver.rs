@@ -100,6 +100,34 @@ async fn a_build_group_that_cannot_be_installed_is_told_and_nothing_else_is_reso
     assert_eq!(world.number("SELECT count(*) FROM package WHERE resolved").await, before);
 }
 
+/// What resolving the newest repo changes: packages that came, changed or went.
+const CHANGES: &str = "SELECT count(*) FROM unapplied_change";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_build_group_is_that_of_the_time_when_the_repo_was_made() {
+    let world = World::settled().await;
+    world.new_repo().await;
+    assert!(world.sim.set_group(BUILD_TAG, "build", &["bash".to_owned()]));
+    assert!(resolve(&world).await.done > 0);
+    assert_eq!(world.number(CHANGES).await, 0, "it was changed later");
+    world.new_repo().await;
+    assert!(resolve(&world).await.done > 0);
+    assert!(world.number(CHANGES).await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weak_dependencies_count_unless_told_otherwise() {
+    let world = World::settled().await;
+    world.new_repo().await;
+    assert!(resolve(&world).await.done > 0);
+    assert_eq!(world.number(CHANGES).await, 0);
+    let gone = "SELECT count(*) FROM unapplied_change WHERE curr_dep_id IS NULL";
+    world.new_repo().await;
+    let without = world.other(|config| config.dependency.ignore_weak_deps = true);
+    assert!(clean(repo_resolver::step(&without).await.unwrap()).done > 0);
+    assert!(world.number(gone).await > 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_with_one_collection_is_told_and_does_not_stop_the_others() {
     let world = World::empty().await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Call;
 use super::arguments::{Answer, Fault, repr, wrong_type};
 use crate::engine::repo_state;
-use crate::rows::{ExternalRepo, Group, GroupPackage, Listing, Tag, TagExternalRepo, Target};
+use crate::rows::{ExternalRepo, GroupPackage, Listing, Tag, TagExternalRepo, Target};
 
 pub(super) fn logout(call: &mut Call<'_>) -> Answer {
     let user = call.user().map_err(|_| Fault::new(1002, "Not logged in"))?;
@@ -90,8 +90,8 @@ pub(super) fn group_list_add(call: &mut Call<'_>) -> Answer {
         let text = format!("group {name} already in tag {}", repr(call.arguments.get("taginfo")));
         return Err(Fault::generic(text));
     }
-    let id = call.engine.store.groups.new_id();
-    call.engine.store.groups.put(id, Group { id, tag, name, packages: Vec::new() });
+    let event = call.engine.event();
+    call.engine.put_group(tag, name, Vec::new(), event);
     Ok(Value::Null)
 }
 
@@ -102,15 +102,16 @@ pub(super) fn group_package_list_add(call: &mut Call<'_>) -> Answer {
     let package = call.arguments.text("pkg_name")?.to_owned();
     let kind = call.arguments.get("type").as_str().unwrap_or("mandatory").to_owned();
     let blocked = call.arguments.truth("blocked") || call.arguments.truth("block");
-    let Some(group) = call.engine.store.groups.find(|group| group.tag == tag && group.name == name)
-    else {
+    let mut groups = call.engine.store.groups.all().rev();
+    let group = groups.find(|group| group.tag == tag && group.name == name);
+    let Some(mut packages) = group.map(|group| group.packages.clone()) else {
         return Err(Fault::generic(format!("No such group: {name}")));
     };
-    let id = group.id;
-    call.engine.store.groups.change(id, |group| {
-        group.packages.retain(|entry| entry.package != package);
-        group.packages.push(GroupPackage { package, kind, blocked });
-    });
+    drop(groups);
+    packages.retain(|entry| entry.package != package);
+    packages.push(GroupPackage { package, kind, blocked });
+    let event = call.engine.event();
+    call.engine.put_group(tag, name, packages, event);
     Ok(Value::Null)
 }
 

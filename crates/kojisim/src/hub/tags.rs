@@ -398,11 +398,11 @@ pub(super) fn list_packages_simple(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn tag_groups(call: &mut Call<'_>) -> Answer {
-    call.event()?;
+    let event = call.event()?;
     let tag = call.tag_entry(call.arguments.get("tag"))?;
     let with_blocked = call.arguments.truth("incl_blocked");
     let inherit = !call.arguments.has("inherit") || call.arguments.truth("inherit");
-    let mut groups = call.engine.groups_of(tag);
+    let mut groups = call.engine.groups_of(tag, event);
     groups.retain(|group| inherit || group.tag == tag);
     Ok(groups.iter().map(|group| answers::group(group, with_blocked)).collect())
 }
