@@ -216,7 +216,7 @@ impl Loading {
 fn look(repository: &Repository, mut at: impl FnMut(&Package)) -> Result<(), Failure> {
     repository.read(Kind::Primary, |reader| {
         primary::Reader::in_two_threads(reader, |reader| {
-            while let Some(package) = reader.next() {
+            for package in reader {
                 let package = package?;
                 if !package.nevra.is_source() {
                     at(&package);
